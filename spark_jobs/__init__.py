@@ -1,0 +1,1 @@
+"""Tables in, tables or shards out: the data pipeline as Spark jobs over Delta tables."""

@@ -1,0 +1,180 @@
+"""The data commands: flags and TOML in, a config and a job out. No Spark is imported before the job starts."""
+
+import dataclasses
+import importlib
+import inspect
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from spark_jobs import config as configs
+from taxonomy.errors import BadInputError, TaxaflowError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Metadata files to verified image shards.")
+
+_EXAMPLES = {
+    "ingest": "taxaflow data ingest --source biotrove --input metadata/ --root data --snapshot 2026-10",
+    "count": "taxaflow data count --root data --rare 30 --cap 50000",
+    "select": "taxaflow data select --root data --dataset birds --categories Aves --max-photos 1000",
+    "download": "taxaflow data download --root data --dataset birds --user-agent 'lab (me@example.org)'",
+    "label": "taxaflow data label --root data --dataset birds",
+}
+
+
+def run_job(config_class: type, job: str, flags: dict[str, Any]) -> None:
+    """Make the config of flags over TOML, start Spark, run the job and print its summary.
+
+    Args:
+        config_class: the job's config.
+        job: `module:name of the command`.
+        flags: what the command line gave, None where a flag was not used; `config` and `debug` included.
+    """
+    module_name, _, command = job.partition(":")
+    with ending(debug=flags.pop("debug")):
+        config_file = flags.pop("config")
+        values = configs.read_toml(config_file) if config_file else {}
+        values |= {name: value for name, value in flags.items() if value is not None}
+        config = configs.from_mapping(config_class, values, f"taxaflow data {command}")
+        run_config(module_name, config)
+
+
+def run_config(module_name: str, config: Any) -> None:
+    """Run one job with its own checks first, in this process's Spark session, and print its summary."""
+    from spark_jobs.locks import check_root
+    from spark_jobs.show import print_summary
+
+    check_root(config.root)
+    module = importlib.import_module(module_name)
+    if hasattr(module, "check"):
+        module.check(config)
+    from spark_jobs.session import get_session
+
+    spark = get_session(f"taxaflow {module_name.rsplit('.', 1)[-1]}", config.root / "logs" / "spark.log")
+    print_summary(module.run(spark, config))
+
+
+class ending:
+    """Turn exceptions into one line on stderr and the documented exit code; --debug adds the trace."""
+
+    def __init__(self, debug: bool) -> None:
+        self._debug = debug
+        logging.basicConfig(
+            level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+        )
+        logging.getLogger("py4j").setLevel(logging.WARNING)
+
+    def __enter__(self) -> None:
+        """Nothing to set up."""
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        """End the process if the block failed."""
+        if error is None or isinstance(error, SystemExit | typer.Exit):
+            return
+        if self._debug:
+            traceback.print_exception(error)
+        _end(error)
+
+
+def _end(error: BaseException) -> NoReturn:
+    sys.stdout.flush()
+    if isinstance(error, KeyboardInterrupt):
+        line, code = "interrupted; run the same command again to go on", 130
+    elif isinstance(error, TaxaflowError):
+        line, code = str(error), error.exit_code
+    else:
+        line, code = f"{type(error).__name__}: {_first_line(error)} (--debug shows the trace)", 1
+    print(f"taxaflow: {line}", file=sys.stderr, flush=True)
+    raise SystemExit(code)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else "no message"
+
+
+def _flag_type(field: dataclasses.Field) -> Any:
+    kind = str(field.type)
+    if kind.startswith("bool"):
+        return bool
+    if "Path" in kind:
+        return Path
+    return {"int": int, "float": float}.get(kind.split(" ")[0], str)
+
+
+def _default_note(field: dataclasses.Field) -> str:
+    default = field.default
+    if default is dataclasses.MISSING:
+        return " [required]"
+    if default in (None, "", (), False):
+        return ""
+    shown = ",".join(default) if isinstance(default, tuple) else default
+    return f" [default: {shown}]"
+
+
+def _parameters(config_class: type) -> list[inspect.Parameter]:
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    made = []
+    for field in dataclasses.fields(config_class):
+        flag = f"--{field.name.replace('_', '-')}"
+        info = typer.Option(flag, help=field.metadata["help"] + _default_note(field), show_default=False)
+        made.append(
+            inspect.Parameter(field.name, keyword, default=None, annotation=Annotated[_flag_type(field) | None, info])
+        )
+    config_info = typer.Option("--config", help="TOML file with these flags as keys (_ for -).", show_default=False)
+    made.append(inspect.Parameter("config", keyword, default=None, annotation=Annotated[Path | None, config_info]))
+    debug_info = typer.Option("--debug", help="Show the trace of an error.", show_default=False)
+    made.append(inspect.Parameter("debug", keyword, default=False, annotation=Annotated[bool, debug_info]))
+    return made
+
+
+def _command(config_class: type, module: str, name: str) -> Callable[..., None]:
+    """A typer command whose flags are the fields of the config."""
+
+    def command(**flags: Any) -> None:
+        run_job(config_class, f"{module}:{name}", flags)
+
+    command.__signature__ = inspect.Signature(_parameters(config_class))  # pyright: ignore[reportFunctionMemberAccess]
+    command.__name__ = name
+    command.__doc__ = f"{inspect.getdoc(config_class)}\n\nExample: {_EXAMPLES[name]}"
+    app.command(name)(command)
+    return command
+
+
+ingest = _command(configs.IngestConfig, "spark_jobs.ingest_photos", "ingest")
+count = _command(configs.CountConfig, "spark_jobs.count_taxa", "count")
+select = _command(configs.SelectConfig, "spark_jobs.select_photos", "select")
+download = _command(configs.DownloadConfig, "spark_jobs.download_images", "download")
+label = _command(configs.LabelConfig, "spark_jobs.label_photos", "label")
+
+
+def run_script(command: Callable[..., None]) -> None:
+    """Run one command as the whole program: what a job file's main() does."""
+    script = typer.Typer(add_completion=False)
+    script.command()(command)
+    main(script)
+
+
+def main(application: Callable[..., Any]) -> None:
+    """Run a typer application; usage errors end with exit code 2, Ctrl-C with 130."""
+    try:
+        application(standalone_mode=False)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        _end_usage(error)
+
+
+def _end_usage(error: BaseException) -> NoReturn:
+    """End with the code that fits; typer carries its own copy of click, so its errors are told by their shape."""
+    if isinstance(error, typer.Exit):
+        raise SystemExit(error.exit_code)
+    if isinstance(error, typer.Abort):
+        _end(KeyboardInterrupt())
+    if message := getattr(error, "format_message", None):
+        _end(BadInputError(f"{message()}; --help shows the flags"))
+    _end(error)

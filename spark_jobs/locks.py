@@ -1,0 +1,50 @@
+"""One writer at a time: advisory locks of a data root."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from taxonomy.errors import BadInputError
+
+
+def check_root(root: Path) -> None:
+    """Make sure that a writing command can work in `root`, which is created if missing.
+
+    Raises:
+        BadInputError: it is an object-store URI, or cannot be written.
+    """
+    if "://" in str(root) or ":/" in str(root):
+        raise BadInputError(f"--root {root}: object stores are not supported yet for writing; give a local folder")
+    try:
+        (root / "locks").mkdir(parents=True, exist_ok=True)
+        probe = root / "locks" / f".write-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BadInputError(f"--root {root}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+@contextmanager
+def lock(root: Path, name: str) -> Iterator[None]:
+    """Hold the lock `name` of `root` until the block ends; the kernel releases it if the process dies.
+
+    Raises:
+        BadInputError: another process holds it; the message names host, pid and start.
+    """
+    path = root / "locks" / f"{name}.lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise BadInputError(f"{name} of {root} is in use by {holder}; wait for it to end") from None
+        file.truncate(0)
+        file.write(f"host {socket.gethostname()} pid {os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
+        file.flush()
+        yield
+        file.truncate(0)

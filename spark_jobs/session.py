@@ -1,0 +1,139 @@
+"""The only place that configures Spark and Delta."""
+
+import os
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taxonomy.errors import WorkFailedError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
+DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
+DELTA_CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
+
+EXTRA_CONF_VARIABLE = "TAXAFLOW_SPARK_CONF"
+"""Further Spark settings as `key=value;key=value`, for measurements and unusual machines."""
+
+_PROJECT = Path(__file__).resolve().parent.parent
+
+
+def delta_conf() -> dict[str, str]:
+    """The settings that Delta needs before the JVM starts; set-up writes them into Spark's defaults."""
+    return {
+        "spark.jars.packages": DELTA_PACKAGE,
+        "spark.sql.extensions": DELTA_EXTENSION,
+        "spark.sql.catalog.spark_catalog": DELTA_CATALOG,
+    }
+
+
+def get_session(app_name: str, log: Path | None = None) -> "SparkSession":
+    """The session of this process, made on first call.
+
+    Args:
+        app_name: shown in Spark's own tools.
+        log: a file that receives what the JVM prints; None leaves it on stderr. Under spark-submit the JVM is
+            older than this process and keeps its own stderr.
+
+    Raises:
+        WorkFailedError: no Java, or spark-submit did not get Delta.
+    """
+    from py4j.protocol import Py4JJavaError
+    from pyspark.sql import SparkSession
+
+    _check_java()
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    builder = SparkSession.builder.appName(app_name)
+    for key, value in _settings().items():
+        builder = builder.config(key, value)
+    with _output_to(log):
+        session = builder.getOrCreate()
+    context = session.sparkContext
+    context.setLogLevel(os.environ.get("TAXAFLOW_LOG_LEVEL", "ERROR"))
+    try:
+        context._jvm.java.lang.Thread.currentThread().getContextClassLoader().loadClass(DELTA_CATALOG)  # pyright: ignore
+    except Py4JJavaError as error:
+        raise WorkFailedError(f"Spark has no Delta; use: spark-submit --packages {DELTA_PACKAGE} ...") from error
+    _ship_code(session)
+    return session
+
+
+@contextmanager
+def _output_to(log: Path | None) -> Iterator[None]:
+    """Let processes started in the block print into `log`, by lending them our stdout and stderr."""
+    if log is None:
+        yield
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    saved = os.dup(1), os.dup(2)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved[0], 1)
+        os.dup2(saved[1], 2)
+        os.close(saved[0])
+        os.close(saved[1])
+
+
+def under_spark_submit() -> bool:
+    """Whether spark-submit started this process, so that the JVM is already configured."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _check_java() -> None:
+    java_home = os.environ.get("JAVA_HOME")
+    java = Path(java_home, "bin", "java") if java_home else shutil.which("java")
+    if not java or not Path(java).exists():
+        raise WorkFailedError("Java 17 or newer is missing; on Debian: apt-get install openjdk-17-jre-headless")
+
+
+def _settings() -> dict[str, str]:
+    settings = {
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+    }
+    if not under_spark_submit():
+        settings |= delta_conf() | _local_settings()
+    extra = os.environ.get(EXTRA_CONF_VARIABLE, "")
+    return settings | dict(pair.split("=", 1) for pair in extra.split(";") if "=" in pair)
+
+
+def _local_settings() -> dict[str, str]:
+    num_cores = os.cpu_count() or 2
+    return {
+        "spark.master": f"local[{num_cores}]",
+        "spark.driver.memory": os.environ.get("TAXAFLOW_DRIVER_MEMORY", "3g"),
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.shuffle.partitions": str(2 * num_cores),
+        "spark.ui.enabled": "false",
+    }
+
+
+def _ship_code(session: "SparkSession") -> None:
+    """Make `taxonomy` and `spark_jobs` importable in Python workers, whatever folder they start in."""
+    context = session.sparkContext
+    if getattr(context, "_taxaflow_shipped", False):
+        return
+    folder = Path(tempfile.mkdtemp(prefix="taxaflow-code-"))
+    archive = folder / "taxaflow_code.zip"
+    with zipfile.ZipFile(archive, "w") as code:
+        for package in ("taxonomy", "spark_jobs"):
+            for path in sorted((_PROJECT / package).rglob("*.py")):
+                code.write(path, path.relative_to(_PROJECT))
+    context.addPyFile(str(archive))
+    context._taxaflow_shipped = True  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,0 +1,154 @@
+"""The only reads and writes of Delta tables.
+
+Tables are created, and small rows appended, by delta-rs, which needs no JVM; Spark does the rest. Both enforce the
+NOT NULL and CHECK rules of `spark_jobs.tables`.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import deltalake
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_jobs.tables import SCHEMA_VERSION, Table
+from taxonomy.errors import BadInputError
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column as SparkColumn
+    from pyspark.sql import DataFrame, SparkSession
+
+_SCHEMA_NOTE = re.compile(r"taxaflow schema (\d+)")
+_PROPERTIES = {"delta.enableDeletionVectors": "false"}
+
+
+def table_path(root: Path, table: Table) -> Path:
+    """Where the table lies below `root`."""
+    return root / "tables" / table.name
+
+
+def exists(root: Path, table: Table) -> bool:
+    """Whether the table has been created."""
+    return (table_path(root, table) / "_delta_log").is_dir() and deltalake.DeltaTable.is_deltatable(
+        str(table_path(root, table))
+    )
+
+
+def create(root: Path, table: Table) -> None:
+    """Create the table, empty, unless it exists.
+
+    Raises:
+        BadInputError: it exists and a newer taxaflow wrote it.
+    """
+    if exists(root, table):
+        open_table(root, table)
+        return
+    path = table_path(root, table)
+    path.mkdir(parents=True, exist_ok=True)
+    created = deltalake.DeltaTable.create(
+        str(path),
+        deltalake.Schema.from_json(json.dumps(table.schema_json())),
+        mode="ignore",
+        name=table.name,
+        description=f"{table.comment} (taxaflow schema {SCHEMA_VERSION})",
+        configuration=_PROPERTIES,
+    )
+    if table.checks:
+        created.alter.add_constraint(dict(table.checks))
+
+
+def open_table(root: Path, table: Table) -> deltalake.DeltaTable:
+    """The table as delta-rs sees it, at its newest version.
+
+    Raises:
+        BadInputError: there is no such table, or a newer taxaflow (or Delta) wrote it.
+    """
+    path = table_path(root, table)
+    if not exists(root, table):
+        raise BadInputError(f"{root} has no table {table.name}; run the step that writes it first")
+    try:
+        opened = deltalake.DeltaTable(str(path))
+    except deltalake.exceptions.DeltaError as error:
+        raise BadInputError(f"cannot read table {path}: {str(error).splitlines()[0]}") from error
+    note = _SCHEMA_NOTE.search(opened.metadata().description or "")
+    found = int(note.group(1)) if note else SCHEMA_VERSION
+    if found > SCHEMA_VERSION:
+        raise BadInputError(
+            f"table {path} was written by a newer taxaflow (schema {found}, this one knows {SCHEMA_VERSION}); upgrade"
+        )
+    return opened
+
+
+def version(root: Path, table: Table) -> int | None:
+    """The newest version of the table, None where it does not exist."""
+    return open_table(root, table).version() if exists(root, table) else None
+
+
+def versions(root: Path, tables: Sequence[Table]) -> dict[str, int]:
+    """Name -> newest version of those tables that exist."""
+    found = {table.name: version(root, table) for table in tables}
+    return {name: number for name, number in found.items() if number is not None}
+
+
+def read_arrow(
+    root: Path, table: Table, columns: list[str] | None = None, where: pc.Expression | None = None
+) -> pa.Table:
+    """Rows of a table without the JVM: small tables, or few columns of a large one.
+
+    Raises:
+        BadInputError: as `open_table`.
+    """
+    return open_table(root, table).to_pyarrow_dataset().to_table(columns=columns, filter=where)
+
+
+def append_rows(root: Path, table: Table, rows: Sequence[dict[str, object]] | pa.Table) -> None:
+    """Append rows by one commit of delta-rs, in the order of the table's columns; none means no commit."""
+    create(root, table)
+    opened = open_table(root, table)
+    schema = pa.schema(opened.schema().to_arrow())
+    data = rows.select(schema.names).cast(schema) if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema)
+    if data.num_rows:
+        deltalake.write_deltalake(opened, data, mode="append")
+
+
+def read(spark: "SparkSession", root: Path, table: Table) -> "DataFrame":
+    """The table's rows at its newest version, columns in table order.
+
+    Raises:
+        BadInputError: as `open_table`.
+    """
+    open_table(root, table)
+    return spark.read.format("delta").load(str(table_path(root, table))).select(*_quoted(table))
+
+
+def append(root: Path, table: Table, rows: "DataFrame") -> None:
+    """Append a frame by one commit."""
+    create(root, table)
+    rows.select(*_quoted(table)).write.format("delta").mode("append").save(str(table_path(root, table)))
+
+
+def overwrite(root: Path, table: Table, rows: "DataFrame", where: str | None = None) -> None:
+    """Replace all rows, or those that meet the SQL condition `where`, by one commit."""
+    create(root, table)
+    writer = rows.select(*_quoted(table)).write.format("delta").mode("overwrite")
+    if where is not None:
+        writer = writer.option("replaceWhere", where)
+    writer.save(str(table_path(root, table)))
+
+
+def merge(spark: "SparkSession", root: Path, table: Table, changes: "DataFrame") -> None:
+    """Insert or update rows by the table's key, in one commit; `changes` holds each key at most once."""
+    from delta.tables import DeltaTable
+
+    create(root, table)
+    condition = " AND ".join(f"old.`{name}` = new.`{name}`" for name in table.key)
+    target = DeltaTable.forPath(spark, str(table_path(root, table))).alias("old")
+    merged = target.merge(changes.select(*_quoted(table)).alias("new"), condition)
+    merged.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+
+
+def _quoted(table: Table) -> "list[str | SparkColumn]":
+    return [f"`{name}`" for name in table.column_names]

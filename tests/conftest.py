@@ -1,0 +1,46 @@
+"""What the lanes share: one Spark session, where shared data lies, and a fresh data root."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def spark() -> "Iterator[SparkSession]":
+    """The one Spark session of a test run: local[2], few partitions."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("TAXAFLOW_DRIVER_MEMORY", "1g")
+    os.environ.setdefault("TAXAFLOW_SPARK_CONF", "spark.master=local[2];spark.sql.shuffle.partitions=2")
+    from spark_jobs.session import get_session
+
+    session = get_session("taxaflow tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """An empty data root."""
+    from spark_jobs.locks import check_root
+
+    folder = tmp_path / "root"
+    check_root(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared real data; tests that need it skip, saying so, where it is absent."""
+    folder = Path(os.environ.get("TAXAFLOW_SHARED", PROJECT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no shared data at {folder} (set TAXAFLOW_SHARED)")
+    return folder
