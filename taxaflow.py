@@ -10,6 +10,7 @@ app = typer.Typer(
     help="From species observations to vision-language models.",
 )
 app.add_typer(data_cli.app, name="data")
+app.command("doctor")(data_cli.doctor)
 
 
 @app.callback()

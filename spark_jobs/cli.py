@@ -44,18 +44,21 @@ def run_job(config_class: type, job: str, flags: dict[str, Any]) -> None:
 
 
 def run_config(module_name: str, config: Any) -> None:
-    """Run one job with its own checks first, in this process's Spark session, and print its summary."""
-    from spark_jobs.locks import check_root
-    from spark_jobs.show import print_summary
+    """Run one job in this process's Spark session and print its summary.
+
+    What can be refused without Spark is refused before the session starts: the root, the lock, the job's checks.
+    """
+    from spark_jobs.locks import check_root, lock
 
     check_root(config.root)
-    module = importlib.import_module(module_name)
-    if hasattr(module, "check"):
+    with lock(config.root, config.lock_name):
+        module = importlib.import_module(module_name)
         module.check(config)
-    from spark_jobs.session import get_session
+        from spark_jobs.session import get_session
+        from spark_jobs.show import print_summary
 
-    spark = get_session(f"taxaflow {module_name.rsplit('.', 1)[-1]}", config.root / "logs" / "spark.log")
-    print_summary(module.run(spark, config))
+        spark = get_session(f"taxaflow {module_name.rsplit('.', 1)[-1]}", config.root / "logs" / "spark.log")
+        print_summary(module.run(spark, config))
 
 
 class ending:
@@ -150,6 +153,51 @@ count = _command(configs.CountConfig, "spark_jobs.count_taxa", "count")
 select = _command(configs.SelectConfig, "spark_jobs.select_photos", "select")
 download = _command(configs.DownloadConfig, "spark_jobs.download_images", "download")
 label = _command(configs.LabelConfig, "spark_jobs.label_photos", "label")
+
+
+@app.command()
+def status(
+    root: Annotated[Path, typer.Option(help="The folder where all data lives.")],
+    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+) -> None:
+    """Tables, versions, outcomes and shards done; works while a download runs. Needs no Java.
+
+    Example: taxaflow data status --root data
+    """
+    with ending(debug):
+        from spark_jobs.show import print_status
+
+        print_status(root, dataset)
+
+
+@app.command("run")
+def run_all(
+    config: Annotated[Path, typer.Option(help="TOML with the tables ingest, count, select, download, label.")],
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+) -> None:
+    """Run all steps of a pipeline file, one after the other, in one Spark session.
+
+    Example: taxaflow data run --config pipeline.toml
+    """
+    with ending(debug):
+        from spark_jobs.run_pipeline import run_pipeline
+
+        run_pipeline(config)
+
+
+def doctor(
+    root: Annotated[Path, typer.Option(help="Where data shall live: its disk is looked at.")] = Path(),
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+) -> None:
+    """Check Java, Spark, Delta, torch, GPU and disk, and say what to do.
+
+    Example: taxaflow doctor --root data
+    """
+    with ending(debug):
+        from spark_jobs.show import print_findings
+
+        print_findings(root)
 
 
 def run_script(command: Callable[..., None]) -> None:

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from taxonomy.errors import BadInputError
 from taxonomy.ranks import CATEGORIES, OTHER_CATEGORY, RANKS
@@ -130,6 +130,8 @@ def _check_exists(flag: str, path: Path | None) -> None:
 class IngestConfig:
     """Metadata files -> photos, photo_rejects."""
 
+    lock_name: ClassVar[str] = "photos"
+
     source: str = option("What the files are: biotrove, inaturalist or csv.")
     input: Path = option("A file, or a folder of files (inaturalist: the folder with the four .csv.gz).")
     root: Path = option("The folder where all data lives.")
@@ -185,6 +187,8 @@ class IngestConfig:
 class CountConfig:
     """photos -> species_counts, category_counts and the page reports/taxa.html."""
 
+    lock_name: ClassVar[str] = "species_counts"
+
     root: Path = option("The folder where all data lives.")
     rare: int = option("Species with fewer photos count as rare.", 30)
     cap: int = option("Species with more photos count as over the cap.", 50_000)
@@ -199,6 +203,8 @@ class CountConfig:
 @dataclass(frozen=True)
 class SelectConfig:
     """photos -> selections: which photo goes to train, val or test, or why to none."""
+
+    lock_name: ClassVar[str] = "selections"
 
     root: Path = option("The folder where all data lives.")
     dataset: str = option("Name of the dataset.")
@@ -237,6 +243,8 @@ DEFAULT_USER_AGENT = "taxaflow/0.1 (biodiversity dataset builder)"
 @dataclass(frozen=True)
 class DownloadConfig:
     """selections -> tar shards, shards, downloads."""
+
+    lock_name: ClassVar[str] = "downloads"
 
     root: Path = option("The folder where all data lives.")
     dataset: str = option("Name of the dataset.")
@@ -292,6 +300,8 @@ class DownloadConfig:
 @dataclass(frozen=True)
 class LabelConfig:
     """photos -> captions."""
+
+    lock_name: ClassVar[str] = "captions"
 
     root: Path = option("The folder where all data lives.")
     dataset: str | None = option("Only names of this dataset's photos (default: of all photos).", None)

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -28,14 +29,24 @@ def check_root(root: Path) -> None:
         raise BadInputError(f"--root {root}: cannot be written ({error.strerror}); choose another folder") from error
 
 
+_held: dict[Path, int] = {}
+"""Lock file -> the thread of this process that holds it; a command takes its lock before Spark starts."""
+
+
 @contextmanager
 def lock(root: Path, name: str) -> Iterator[None]:
     """Hold the lock `name` of `root` until the block ends; the kernel releases it if the process dies.
 
+    The thread that holds it may take it again, so that a job locks whether or not its command did before.
+
     Raises:
-        BadInputError: another process holds it; the message names host, pid and start.
+        BadInputError: someone else holds it; the message names host, pid and start.
     """
-    path = root / "locks" / f"{name}.lock"
+    path = (root / "locks" / f"{name}.lock").resolve()
+    if _held.get(path) == threading.get_ident():
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,8 +54,12 @@ def lock(root: Path, name: str) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "another process"
             raise BadInputError(f"{name} of {root} is in use by {holder}; wait for it to end") from None
-        file.truncate(0)
-        file.write(f"host {socket.gethostname()} pid {os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
-        file.flush()
-        yield
-        file.truncate(0)
+        _held[path] = threading.get_ident()
+        try:
+            file.truncate(0)
+            file.write(f"host {socket.gethostname()} pid {os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
+            file.flush()
+            yield
+        finally:
+            file.truncate(0)
+            del _held[path]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import deltalake
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake.exceptions import DeltaError
 
 from spark_jobs.tables import SCHEMA_VERSION, Table
 from taxonomy.errors import BadInputError
@@ -71,7 +72,7 @@ def open_table(root: Path, table: Table) -> deltalake.DeltaTable:
         raise BadInputError(f"{root} has no table {table.name}; run the step that writes it first")
     try:
         opened = deltalake.DeltaTable(str(path))
-    except deltalake.exceptions.DeltaError as error:
+    except DeltaError as error:
         raise BadInputError(f"cannot read table {path}: {str(error).splitlines()[0]}") from error
     note = _SCHEMA_NOTE.search(opened.metadata().description or "")
     found = int(note.group(1)) if note else SCHEMA_VERSION
@@ -109,19 +110,41 @@ def append_rows(root: Path, table: Table, rows: Sequence[dict[str, object]] | pa
     create(root, table)
     opened = open_table(root, table)
     schema = pa.schema(opened.schema().to_arrow())
-    data = rows.select(schema.names).cast(schema) if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema)
+    if isinstance(rows, pa.Table):
+        data = rows.select(schema.names).cast(schema)
+    else:
+        data = pa.Table.from_pylist(list(rows), schema)
     if data.num_rows:
         deltalake.write_deltalake(opened, data, mode="append")
 
 
-def read(spark: "SparkSession", root: Path, table: Table) -> "DataFrame":
-    """The table's rows at its newest version, columns in table order.
+def has_rows(root: Path, table: Table, where: pc.Expression | None = None) -> bool:
+    """Whether the table has a row (that meets `where`); reads no further than the first one.
+
+    Raises:
+        BadInputError: as `open_table`.
+    """
+    rows = open_table(root, table).to_pyarrow_dataset()
+    return rows.head(1, columns=list(table.key[:1]), filter=where).num_rows > 0
+
+
+def read(spark: "SparkSession", root: Path, table: Table, version: int | None = None) -> "DataFrame":
+    """The table's rows, columns in table order.
+
+    Args:
+        spark: the session.
+        root: where all data lives.
+        table: which table.
+        version: the version to read; None means the newest whenever an action runs, which may differ between two.
 
     Raises:
         BadInputError: as `open_table`.
     """
     open_table(root, table)
-    return spark.read.format("delta").load(str(table_path(root, table))).select(*_quoted(table))
+    reader = spark.read.format("delta")
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    return reader.load(str(table_path(root, table))).select(*_quoted(table))
 
 
 def append(root: Path, table: Table, rows: "DataFrame") -> None:

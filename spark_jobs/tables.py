@@ -70,6 +70,9 @@ def _one_of(column: str, allowed: tuple[str, ...], or_null: bool = False) -> str
     return f"{condition} OR {column} IS NULL" if or_null else condition
 
 
+_HEX_SHA256 = "_" * 64  # as a pattern: delta-rs takes no function such as length() in a constraint
+
+
 def _rank_columns() -> tuple[Column, ...]:
     comments = {rank: f"{rank} name, null where unknown" for rank in RANKS}
     comments["species"] = "epithet only, null above species rank"
@@ -135,7 +138,7 @@ PHOTO_REJECTS = Table(
         Column("num_rows", "long", "rows equal to this one in the latest ingest of the snapshot"),
         Column("source_file", "string", "smallest name of a file that holds it; for people"),
     ),
-    {"reason_known": _one_of("reason", REJECT_REASONS), "sha256_hex": "length(raw_sha256) = 64"},
+    {"reason_known": _one_of("reason", REJECT_REASONS), "sha256_hex": f"raw_sha256 LIKE '{_HEX_SHA256}'"},
 )
 
 SPECIES_COUNTS = Table(
@@ -197,8 +200,8 @@ SELECTIONS = Table(
     {
         "fate_known": _one_of("fate", FATES),
         "reason_known": _one_of("reason", EXCLUSION_REASONS, or_null=True),
-        "one_reason": "(fate = 'excluded') = (reason IS NOT NULL)",
-        "ordered_if_kept": "(fate = 'excluded') = (order_hash IS NULL)",
+        "excluded_has_reason": "fate = 'excluded' AND reason IS NOT NULL OR fate <> 'excluded' AND reason IS NULL",
+        "kept_has_order": "fate = 'excluded' AND order_hash IS NULL OR fate <> 'excluded' AND order_hash IS NOT NULL",
     },
 )
 
@@ -241,7 +244,7 @@ SHARDS = Table(
         Column("num_bytes", "long", "size of the tar"),
         _RUN_ID,
     ),
-    {"split_known": _one_of("split", SPLITS), "sha256_hex": "length(sha256) = 64"},
+    {"split_known": _one_of("split", SPLITS), "sha256_hex": f"sha256 LIKE '{_HEX_SHA256}'"},
 )
 
 DOWNLOADS = Table(

@@ -1,0 +1,37 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+DONE := .venv/.set-up-done
+
+.PHONY: help setup demo test test-long lint bench notebooks clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(DONE): pyproject.toml constraints.txt set_up.sh
+	@./set_up.sh
+
+setup: $(DONE)  ## Make .venv, install pinned packages, check Java, fetch the Delta jars
+
+demo: $(DONE)  ## Metadata to verified shards on the sample, with a report, in about a minute
+	@$(BIN)/python -m sample.demo --out demo_output
+
+test: $(DONE)  ## All tests that a change must pass (minutes)
+	@$(BIN)/python -m pytest -q -m 'not long'
+
+test-long: $(DONE)  ## Every test, the long crash list included
+	@$(BIN)/python -m pytest -q
+
+lint: $(DONE)  ## Style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+
+bench: $(DONE)  ## Measure the pipeline on 1 M generated rows (ROWS=5000000 for more)
+	@$(BIN)/python -m bench.pipeline --rows $${ROWS:-1000000} --work $${WORK:-build/bench}
+
+notebooks: $(DONE)  ## Open the notebooks in Jupyter, on the demo's output
+	@$(BIN)/jupyter lab notebooks
+
+clean:  ## Remove what demo, tests and builds left (not .venv)
+	@rm -rf demo_output build dist *.egg-info .pytest_cache .ruff_cache spark-warehouse

@@ -1,0 +1,252 @@
+"""A photo's URL in, its body or a typed failure out: every rule of manners and retries, above any transport."""
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
+
+from spark_jobs import addresses
+from spark_jobs.answers import Verdict, judge, opted_out
+from spark_jobs.statuses import RETRYABLE, Status
+from spark_jobs.transport import Headers, Request, Response, Transport, TransportFailure
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+Gate = Callable[[str], tuple[Status, str] | None]
+"""Called with a URL right before each request. May wait (a lease); a status and text refuse the request (robots)."""
+
+
+@dataclass(frozen=True)
+class FetchPolicy:
+    """How a photo is asked for. Picklable.
+
+    Attributes:
+        tries: requests per photo, redirects not counted, at least 1.
+        deadline_s: for one try, its redirects included, s.
+        connect_timeout_s: for one connection, s.
+        max_bytes: largest body, inclusive.
+        min_bytes_per_s: slowest body, measured over `speed_window_s`.
+        speed_window_s: also the longest silence inside a body, s.
+        backoff_base_s: the wait before the n-th repetition is uniform in 0 .. base x 2^(n-1). Source: "Exponential
+            Backoff And Jitter", AWS Architecture Blog 2015 (full jitter).
+        backoff_cap_s: longest such wait, s.
+        retry_after_cap_s: longest Retry-After waited for, s; a longer one ends the photo as throttled.
+        max_redirects: per try.
+        user_agent: sent with each request; names a contact.
+        base_url: its scheme and host replace those of each photo URL; None: photo URLs as they are.
+        allow_private: follow redirects from public hosts to private addresses.
+    """
+
+    tries: int = 3
+    deadline_s: float = 60.0
+    connect_timeout_s: float = 10.0
+    max_bytes: int = 32 * 2**20
+    min_bytes_per_s: float = 1000.0
+    speed_window_s: float = 10.0
+    backoff_base_s: float = 1.0
+    backoff_cap_s: float = 30.0
+    retry_after_cap_s: float = 120.0
+    max_redirects: int = 5
+    user_agent: str = "taxaflow/0.1 (image dataset builder)"
+    base_url: str | None = None
+    allow_private: bool = False
+
+    def __post_init__(self) -> None:
+        if self.tries < 1:
+            raise ValueError(f"tries is {self.tries}; at least 1 is needed")
+
+    @property
+    def agent_name(self) -> str:
+        """The product name in the User-Agent, lower case; what X-Robots-Tag rules may address."""
+        return self.user_agent.split("/")[0].split(" ")[0].lower()
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """How one photo's download ended.
+
+    Attributes:
+        status: ok, or why not.
+        http_status: of the last answer; None where none came.
+        attempts: tries made; 0 where the host had asked to wait longer than the policy does.
+        body: only if ok; not yet checked to be a picture.
+        error: only if not ok.
+    """
+
+    status: Status
+    http_status: int | None
+    attempts: int
+    body: bytes | None = None
+    error: str | None = None
+
+
+class FetchStoppedError(Exception):
+    """`Fetcher.stop` was called while a photo waited for its next try."""
+
+
+class Fetcher:
+    """Fetches photos by one policy; one per task, shared by its threads.
+
+    Args:
+        transport: what sends the requests.
+        policy: how.
+        gate: asked before each request; None: no gate.
+        resolve: host name -> its IP addresses, for the rule on private addresses.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        policy: FetchPolicy,
+        gate: Gate | None = None,
+        resolve: Callable[[str], list[str]] = addresses.resolve,
+    ) -> None:
+        self._transport = transport
+        self.policy = policy
+        self._gate = gate
+        self._resolve = resolve
+        self._stopped = threading.Event()
+        self._paused_until: dict[str, float] = {}
+        self._random = random.Random()
+
+    def fetch(self, photo_url: str) -> Fetched:
+        """The photo's body or why there is none, after at most `policy.tries` tries.
+
+        Args:
+            photo_url: http or https, or a path starting with `/` where the policy has a base_url.
+
+        Raises:
+            FetchStoppedError: see `stop`.
+        """
+        url = self._start_url(photo_url)
+        if not _is_web_address(url):
+            return Fetched(Status.CONNECTION_ERROR, None, 0, error=f"{url!r} is no http or https address")
+        verdict, attempts = Verdict(Status.CONNECTION_ERROR, None, "not asked"), 0
+        for attempts in range(1, self.policy.tries + 1):
+            verdict = self._try_once(url)
+            too_long = (verdict.retry_after_s or 0.0) > self.policy.retry_after_cap_s
+            if verdict.status not in RETRYABLE or too_long or attempts == self.policy.tries:
+                break
+            if verdict.retry_after_s is None:
+                self._sleep(self._backoff_s(attempts))
+        num_asked = attempts - (0 if verdict.asked else 1)
+        return Fetched(verdict.status, verdict.http_status, num_asked, verdict.body, verdict.error)
+
+    def stop(self) -> None:
+        """Let no thread begin or go on waiting; running requests end by their own limits."""
+        self._stopped.set()
+
+    def _start_url(self, photo_url: str) -> str:
+        if self.policy.base_url is None:
+            return photo_url
+        base, parts = urlsplit(self.policy.base_url), urlsplit(photo_url)
+        return urlunsplit((base.scheme, base.netloc, parts.path, parts.query, ""))
+
+    def _try_once(self, url: str) -> Verdict:
+        """One request and the redirects it leads to, within one deadline; waits while a host wants to be left alone."""
+        first_url, seen = url, {url}
+        left_s = self.policy.deadline_s
+        for _ in range(self.policy.max_redirects + 1):
+            if (refused := self._wait_for_host(url)) is not None:
+                return refused
+            started = time.monotonic()
+            try:
+                response = self._transport.send(self._request(url, left_s))
+            except TransportFailure as failure:
+                return Verdict(failure.status, failure.http_status, str(failure))
+            left_s -= time.monotonic() - started
+            if response.http_status not in REDIRECTS:
+                verdict = judge(url, response, self.policy.agent_name)
+                self._note_retry_after(url, verdict)
+                return verdict
+            url = _redirect_target(url, response)
+            if (reason := self._redirect_refusal(first_url, url, seen)) is not None:
+                return Verdict(Status.REDIRECT_REFUSED, response.http_status, reason)
+            seen.add(url)
+        return Verdict(Status.REDIRECT_REFUSED, None, f"more than {self.policy.max_redirects} redirects")
+
+    def _wait_for_host(self, url: str) -> Verdict | None:
+        """None when the host may be asked; else why this request is not sent."""
+        host = urlsplit(url).netloc
+        while (pause_s := self._paused_until.get(host, 0.0) - time.monotonic()) > 0:
+            if pause_s > self.policy.retry_after_cap_s:
+                text = f"the host asked to be left alone for {pause_s:.0f} s more"
+                return Verdict(Status.THROTTLED, None, text, retry_after_s=pause_s, asked=False)
+            self._sleep(pause_s + self._random.uniform(0.0, min(pause_s, self.policy.backoff_base_s)))
+        refusal = None if self._gate is None else self._gate(url)
+        return None if refusal is None else Verdict(refusal[0], None, refusal[1], asked=False)
+
+    def _request(self, url: str, left_s: float) -> Request:
+        policy = self.policy
+
+        def wants_body(http_status: int, headers: Headers) -> bool:
+            return 200 <= http_status < 300 and opted_out(headers, policy.agent_name) is None
+
+        return Request(
+            url=url,
+            headers={"User-Agent": policy.user_agent, "Accept": "image/*"},
+            deadline_s=max(left_s, 0.001),
+            connect_timeout_s=policy.connect_timeout_s,
+            max_bytes=policy.max_bytes,
+            min_bytes_per_s=policy.min_bytes_per_s,
+            speed_window_s=policy.speed_window_s,
+            wants_body=wants_body,
+        )
+
+    def _redirect_refusal(self, first_url: str, target: str, seen: set[str]) -> str | None:
+        """Why this redirect is not followed, or None."""
+        try:
+            parts = urlsplit(target)
+            host = parts.hostname
+        except ValueError:
+            return f"redirect to an address that is none: {target}"
+        if parts.scheme not in ("http", "https") or not host:
+            return f"redirect to {parts.scheme or 'nowhere'}: only http and https are followed"
+        if target in seen:
+            return f"redirect loop at {target}"
+        if self.policy.allow_private or self.policy.base_url is not None:
+            return None
+        origin = urlsplit(first_url).hostname or ""
+        lured = (
+            host != origin
+            and addresses.is_private(host, self._resolve)
+            and not addresses.is_private(origin, self._resolve)
+        )
+        return f"redirect from a public host to the private address of {host}" if lured else None
+
+    def _note_retry_after(self, url: str, verdict: Verdict) -> None:
+        """Make all threads leave the host alone for as long as it asked."""
+        if verdict.retry_after_s is not None:
+            host = urlsplit(url).netloc
+            until = time.monotonic() + verdict.retry_after_s
+            self._paused_until[host] = max(until, self._paused_until.get(host, 0.0))
+
+    def _backoff_s(self, attempt: int) -> float:
+        ceiling = min(self.policy.backoff_cap_s, self.policy.backoff_base_s * 2 ** (attempt - 1))
+        return self._random.uniform(0.0, ceiling)
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stopped.wait(seconds) if seconds > 0 else self._stopped.is_set():
+            raise FetchStoppedError
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def _redirect_target(url: str, response: Response) -> str:
+    """The absolute address of a redirect, without fragment; empty where there is none."""
+    location = response.headers.get("location") or ""
+    with contextlib.suppress(UnicodeError):  # header bytes arrive as Latin-1; who writes UTF-8 there means UTF-8
+        location = location.encode("latin-1").decode("utf-8")
+    try:
+        return urldefrag(urljoin(url, location)).url if location else ""
+    except ValueError:
+        return location

@@ -1,0 +1,158 @@
+"""Which photo goes into which shard: wanted, less present, less given up, in the shuffled order of its split.
+
+Tables read: selections, photos, downloads, shards, shard_plan. Table written: shard_plan, by one append before the
+first request. Running it again plans only what no earlier plan covers.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+from spark_jobs import table_io
+from spark_jobs.config import DownloadConfig
+from spark_jobs.statuses import RETRYABLE
+from spark_jobs.tables import DOWNLOADS, PHOTOS, SELECTIONS, SHARD_PLAN
+from spark_jobs.taxa import taxa
+from taxonomy.errors import BadInputError
+from taxonomy.ranks import RANKS
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+MAX_RUNS_PER_PHOTO = 5
+"""A photo whose failures are temporary is asked for in at most so many runs."""
+
+_ROWS_PER_BUCKET = 250_000
+
+
+def check_rendition(root: Path, config: DownloadConfig) -> None:
+    """Make sure that the dataset's pictures are all of one rendition and one layout.
+
+    Raises:
+        BadInputError: the dataset was planned with others; the message names them and the way out.
+    """
+    if not table_io.exists(root, SHARD_PLAN):
+        return
+    of_dataset = pc.field("dataset") == config.dataset
+    planned = table_io.read_arrow(root, SHARD_PLAN, ["rendition", "layout"], of_dataset)
+    known = {
+        (row["rendition"], row["layout"]) for row in planned.group_by(["rendition", "layout"]).aggregate([]).to_pylist()
+    }
+    if known and known != {(config.rendition, config.layout)}:
+        rendition, layout = sorted(known)[0]
+        raise BadInputError(
+            f"dataset {config.dataset} holds {rendition} pictures in layout {layout}, not {config.rendition} in "
+            f"{config.layout}; use --dataset NEW for another form"
+        )
+
+
+def wanted_photos(selections: "DataFrame", config: DownloadConfig) -> "DataFrame":
+    """(photo_id, split, order_hash) of the photos that the dataset's selection keeps in the configured splits."""
+    from pyspark.sql import functions as F
+
+    of_dataset = (F.col("dataset") == config.dataset) & F.col("fate").isin(*config.splits)
+    return selections.where(of_dataset).select("photo_id", F.col("fate").alias("split"), "order_hash")
+
+
+def settled_photos(downloads: "DataFrame", dataset: str) -> "DataFrame":
+    """photo_id of the photos not to ask for again: present, failed for good, or asked for in too many runs."""
+    from pyspark.sql import functions as F
+
+    temporary = F.col("status").isin(*(status.value for status in RETRYABLE))
+    per_photo = downloads.where(F.col("dataset") == dataset).groupBy("photo_id")
+    tries = per_photo.agg(F.bool_and(temporary).alias("all_temporary"), F.count("*").alias("num_runs"))
+    return tries.where(~F.col("all_temporary") | (F.col("num_runs") >= MAX_RUNS_PER_PHOTO)).select("photo_id")
+
+
+def place_in_shards(photos: "DataFrame", samples_per_shard: int, first_shard_ids: dict[str, int]) -> "DataFrame":
+    """The photos with shard_id and position: each split cut into runs of `samples_per_shard` by its order hash.
+
+    The rank in a split is its rank in a bucket of the hash's range plus the sizes of the buckets before, so that no
+    single task sorts a split. The result depends on the rows alone, not on partitions.
+
+    Args:
+        photos: photo_id, split, order_hash.
+        samples_per_shard: at least 1; the last shard of a split may hold fewer.
+        first_shard_ids: split -> shard_id to begin with; 0 where a split is absent.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    num_buckets = max(1, photos.count() // _ROWS_PER_BUCKET)
+    fraction = F.col("order_hash").cast("double") / F.lit(2.0**64) + F.lit(0.5)
+    bucket = F.least(F.floor(fraction * num_buckets), F.lit(num_buckets - 1)).cast("int")
+    bucketed = photos.withColumn("bucket", bucket)
+    before = Window.partitionBy("split").orderBy("bucket").rowsBetween(Window.unboundedPreceding, -1)
+    sizes = bucketed.groupBy("split", "bucket").count()
+    offsets = sizes.select("split", "bucket", F.coalesce(F.sum("count").over(before), F.lit(0)).alias("offset"))
+    within = Window.partitionBy("split", "bucket").orderBy("order_hash", "photo_id")
+    ranked = bucketed.withColumn("rank", F.row_number().over(within) - 1)
+    ranked = ranked.join(F.broadcast(offsets), on=["split", "bucket"], how="inner")
+    rank = F.col("rank") + F.col("offset")
+    first = F.coalesce(*(F.when(F.col("split") == s, F.lit(i)) for s, i in first_shard_ids.items()), F.lit(0))
+    return ranked.select(
+        "photo_id",
+        "split",
+        (first + F.floor(rank / samples_per_shard)).cast("int").alias("shard_id"),
+        (rank % samples_per_shard).cast("int").alias("position"),
+    )
+
+
+def describe(placed: "DataFrame", photos: "DataFrame", config: DownloadConfig) -> "DataFrame":
+    """Rows of shard_plan: each placed photo with everything that its tar members need."""
+    from pyspark.sql import functions as F
+
+    from_row = ["photo_id", "taxon_id", "scientific_name", "taxon_rank", "license", "attribution", "photo_url"]
+    from_taxon = ["taxon_id", *RANKS, "common_name", "category"]
+    planned = placed.join(photos.select(*from_row), on="photo_id", how="inner")
+    planned = planned.join(F.broadcast(taxa(photos).select(*from_taxon)), on="taxon_id", how="inner")
+    constants = {"dataset": config.dataset, "rendition": config.rendition, "layout": config.layout}
+    planned = planned.withColumns({name: F.lit(value) for name, value in constants.items()})
+    return planned.select(*(F.col(f"`{name}`") for name in SHARD_PLAN.column_names))
+
+
+def plan_shards(spark: "SparkSession", config: DownloadConfig) -> int:
+    """Append a plan for every photo that is wanted and not settled; the number of photos planned.
+
+    No plan of the configured splits may be open.
+
+    Raises:
+        BadInputError: a photo_url is a path and no base URL was given. Nothing is written.
+    """
+    from pyspark.sql import functions as F
+
+    root = config.root
+    wanted = wanted_photos(table_io.read(spark, root, SELECTIONS), config)
+    settled = settled_photos(table_io.read(spark, root, DOWNLOADS), config.dataset)
+    to_ask = wanted.join(settled, on="photo_id", how="left_anti").cache()
+    try:
+        num_photos = to_ask.count()
+        if num_photos == 0:
+            return 0
+        placed = place_in_shards(to_ask, config.samples_per_shard, _next_shard_ids(root, config.dataset))
+        photos = table_io.read(spark, root, PHOTOS)
+        plan = describe(placed, photos, config).cache()
+        if config.base_url is None and (path := plan.where(F.col("photo_url").startswith("/")).first()):
+            raise BadInputError(f"photo_url {path['photo_url']} names no host; give --base-url http://HOST")
+        num_planned = plan.count()
+        assert num_planned == num_photos, f"planned {num_planned} of {num_photos} photos: photos lacks some"
+        table_io.append(root, SHARD_PLAN, plan.repartition(1) if num_photos < _ROWS_PER_BUCKET else plan)
+        plan.unpersist()
+        return num_photos
+    finally:
+        to_ask.unpersist()
+
+
+def _next_shard_ids(root: Path, dataset: str) -> dict[str, int]:
+    return {split: 1 + max(ids) for split, ids in planned_shard_ids(root, dataset).items()}
+
+
+def planned_shard_ids(root: Path, dataset: str) -> dict[str, set[int]]:
+    """Split -> shard ids that any plan of the dataset holds."""
+    planned = table_io.read_arrow(root, SHARD_PLAN, ["split", "shard_id"], pc.field("dataset") == dataset)
+    keys = planned.group_by(["split", "shard_id"]).aggregate([]).to_pylist()
+    found: dict[str, set[int]] = {}
+    for key in keys:
+        found.setdefault(key["split"], set()).add(key["shard_id"])
+    return found

@@ -1,0 +1,46 @@
+"""The task of a download: the planned photos of one partition in, the name of the shard they became out.
+
+Runs in Spark's Python workers; holds no Spark itself.
+"""
+
+import dataclasses
+import functools
+import uuid
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from spark_jobs.fetch import Fetcher
+from spark_jobs.shard_writer import PlannedPhoto, ShardJob, write_shard
+from spark_jobs.transport import Transport, make_transport
+from taxonomy.shards import PLANNED_KEYS
+
+RESULT_SCHEMA = "shard_file string"
+
+
+def write_partition(batches: Iterator[pa.RecordBatch], job: ShardJob, transport: str) -> Iterator[pa.RecordBatch]:
+    """Write the one shard of this partition.
+
+    Args:
+        batches: rows of shard_plan of one split and shard_id, by position.
+        job: what all shards of the run share; its split, shard_id and attempt are set here.
+        transport: name of the transport.
+
+    Raises:
+        OSError: a file could not be written. A photo that cannot be had is a row of the sidecar, never an error.
+    """
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    if not rows:
+        return
+    split, shard_id = rows[0]["split"], rows[0]["shard_id"]
+    assert all((row["split"], row["shard_id"]) == (split, shard_id) for row in rows), "a partition holds two shards"
+    photos = [PlannedPhoto(row["position"], {key: row[key] for key in PLANNED_KEYS}) for row in rows]
+    own = dataclasses.replace(job, split=split, shard_id=shard_id, attempt=uuid.uuid4().hex[:12])
+    shard = write_shard(photos, own, Fetcher(_transport(transport, job.connections), job.policy))
+    yield pa.RecordBatch.from_pydict({"shard_file": [shard.shard_file]})
+
+
+@functools.lru_cache(maxsize=1)
+def _transport(name: str, connections: int) -> Transport:
+    """One transport per worker process: its connections and its TLS context serve every shard of the process."""
+    return make_transport(name, connections)

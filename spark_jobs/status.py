@@ -1,0 +1,115 @@
+"""`taxaflow data status`: the tables of a root, their versions, and how far its datasets are. No JVM."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from spark_jobs import table_io
+from spark_jobs.tables import DOWNLOADS, RUNS, SELECTIONS, SHARD_PLAN, SHARDS, TABLES
+from taxonomy.errors import BadInputError
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A table's name, newest version and number of rows."""
+
+    name: str
+    version: int
+    num_rows: int
+
+
+@dataclass(frozen=True)
+class DatasetState:
+    """How far a dataset is.
+
+    Attributes:
+        name: of the dataset.
+        fates: train, val, test, excluded -> photos of the selection.
+        planned_shards: shards in the plan.
+        done_shards: of them, committed.
+        statuses: status -> photos by their latest outcome.
+        num_bytes: size of the committed tars.
+    """
+
+    name: str
+    fates: dict[str, int]
+    planned_shards: int
+    done_shards: int
+    statuses: dict[str, int]
+    num_bytes: int
+
+
+def table_states(root: Path) -> list[TableState]:
+    """The tables that exist below `root`, in the order that data flows.
+
+    Raises:
+        BadInputError: `root` has no tables.
+    """
+    states = []
+    for table in TABLES.values():
+        if table_io.exists(root, table):
+            opened = table_io.open_table(root, table)
+            states.append(TableState(table.name, opened.version(), opened.to_pyarrow_dataset().count_rows()))
+    if not states:
+        raise BadInputError(f"{root} has no tables yet; start with: taxaflow data ingest")
+    return states
+
+
+def dataset_states(root: Path, dataset: str | None = None) -> list[DatasetState]:
+    """The state of one dataset, or of all that have a selection.
+
+    Raises:
+        BadInputError: there is no dataset of that name.
+    """
+    fates = _counts(root, dataset)
+    if dataset is not None and dataset not in fates:
+        raise BadInputError(f"no dataset named {dataset} in {root}; it has: {', '.join(sorted(fates)) or 'none'}")
+    return [_dataset_state(root, name, fates[name]) for name in sorted(fates)]
+
+
+def _counts(root: Path, dataset: str | None) -> dict[str, dict[str, int]]:
+    if not table_io.exists(root, SELECTIONS):
+        return {}
+    where = None if dataset is None else pc.field("dataset") == dataset
+    rows = table_io.read_arrow(root, SELECTIONS, ["dataset", "fate"], where)
+    found: dict[str, dict[str, int]] = {}
+    for group in rows.group_by(["dataset", "fate"]).aggregate([([], "count_all")]).to_pylist():
+        found.setdefault(group["dataset"], {})[group["fate"]] = group["count_all"]
+    return found
+
+
+def _dataset_state(root: Path, name: str, fates: dict[str, int]) -> DatasetState:
+    if not table_io.exists(root, DOWNLOADS):
+        return DatasetState(name, fates, 0, 0, {}, 0)
+    of_dataset = pc.field("dataset") == name
+    plan = table_io.read_arrow(root, SHARD_PLAN, ["split", "shard_id"], of_dataset)
+    shards = table_io.read_arrow(root, SHARDS, ["shard_file", "shard_id", "num_bytes"], of_dataset).to_pylist()
+    shard_ids = {row["shard_file"]: row["shard_id"] for row in shards}
+    return DatasetState(
+        name,
+        fates,
+        plan.group_by(["split", "shard_id"]).aggregate([]).num_rows,
+        len(shards),
+        _latest_statuses(root, name, shard_ids),
+        sum(row["num_bytes"] for row in shards),
+    )
+
+
+def _latest_statuses(root: Path, dataset: str, shard_ids: dict[str, int]) -> dict[str, int]:
+    """Status -> photos; a photo's latest status is that of its highest shard_id."""
+    rows = table_io.read_arrow(root, DOWNLOADS, ["photo_id", "status", "shard_file"], pc.field("dataset") == dataset)
+    latest: dict[int, tuple[int, str]] = {}
+    for photo, status, file in zip(*(rows.column(i).to_pylist() for i in range(3)), strict=True):
+        latest[photo] = max(latest.get(photo, (-1, "")), (shard_ids[file], status))
+    counts = Counter(status for _, status in latest.values())
+    return {"ok": counts.pop("ok", 0), **dict(sorted(counts.items()))} if latest else {}
+
+
+def last_runs(root: Path, num_runs: int = 5) -> list[dict[str, object]]:
+    """The last finished runs, newest first: job, finished_at, seconds."""
+    if not table_io.exists(root, RUNS):
+        return []
+    rows = table_io.read_arrow(root, RUNS, ["job", "finished_at", "seconds"]).to_pylist()
+    return sorted(rows, key=lambda row: row["finished_at"], reverse=True)[:num_runs]

@@ -1,0 +1,47 @@
+"""The taxon table: what `photos` as a whole says about each taxon. `count`, `select`, `download` and `label` use it."""
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from taxonomy.ranks import CATEGORIES, OTHER_CATEGORY, RANKS
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+TAXON_COLUMNS = ("taxon_id", "taxon_rank", *RANKS, "common_name", "category")
+"""The columns of the taxon table, in order; its key is taxon_id."""
+
+
+def taxa(photos: "DataFrame") -> "DataFrame":
+    """One row per taxon (TAXON_COLUMNS): its most frequent lineage and common name, and the category they give.
+
+    Needs taxon_id, taxon_rank, the ranks and common_name of every photo, withdrawn ones included, so that all jobs
+    see the same taxa. Ties go to the smallest in byte order, where a null rank comes first; common_name is null only
+    where no photo of the taxon has one. The lineage is one that occurs: its ranks are never mixed from two rows.
+    One scan of `photos`; what follows works on its distinct names.
+    """
+    lineage = ("taxon_id", *RANKS, "taxon_rank")
+    names = photos.groupBy(*lineage, "common_name").agg(F.count(F.lit(1)).alias("num"))
+    votes = names.repartition("taxon_id").select(
+        "*",
+        F.sum("num").over(Window.partitionBy(*lineage)).alias("num_lineage"),
+        F.sum("num").over(Window.partitionBy("taxon_id", "common_name")).alias("num_name"),
+    )
+    # The smallest struct is the one with the most photos, then the first in byte order; Spark puts nulls first.
+    winners = votes.groupBy("taxon_id").agg(
+        F.min(F.struct(-F.col("num_lineage"), *RANKS, "taxon_rank")).alias("lineage"),
+        F.min(F.when(F.col("common_name").isNotNull(), F.struct(-F.col("num_name"), "common_name"))).alias("name"),
+    )
+    flat = winners.select(
+        "taxon_id", "lineage.taxon_rank", *(F.col(f"lineage.{rank}") for rank in RANKS), "name.common_name"
+    )
+    return flat.withColumn("category", category_column()).select(*TAXON_COLUMNS)
+
+
+def category_column() -> "Column":
+    """The category of a row's rank columns, which hold cleaned names: `taxonomy.ranks.category_of` in Spark."""
+    # coalesce takes the first that is not null, as the first match wins.
+    matches = [F.when(F.col(rank) == name, category) for category, (rank, name) in CATEGORIES.items()]
+    return F.coalesce(*matches, F.lit(OTHER_CATEGORY))

@@ -1,0 +1,54 @@
+"""The manifest and the sizes.json of a dataset: what readers without a JVM need. Derived; never read back by a job."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from spark_jobs.commit_shards import CommittedShard
+from taxonomy.shards import DatasetFacts, ManifestShard, manifest_bytes, manifest_name, sizes_bytes
+
+
+def write_manifest(folder: Path, facts: DatasetFacts, committed: Iterable[CommittedShard]) -> Path | None:
+    """Write manifest.json, its immutable copy and each split's sizes.json, each whole or not at all.
+
+    Nothing is written, and None returned, where manifest.json already lists exactly these shards.
+
+    Args:
+        folder: ROOT/shards/<dataset>.
+        facts: what the manifest says of the dataset.
+        committed: its committed shards; those without a picture are left out.
+    """
+    splits: dict[str, list[ManifestShard]] = {}
+    for row in committed:
+        if row.num_samples:
+            file = f"{row.split}/{row.shard_file}"
+            shard = ManifestShard(file, row.sha256, row.num_samples, row.num_bytes, row.shard_id)
+            splits.setdefault(row.split, []).append(shard)
+    if _listed(folder / "manifest.json") == {shard.file for shards in splits.values() for shard in shards}:
+        return None
+    content = manifest_bytes(facts, splits)
+    for split, shards in splits.items():
+        _replace(folder / split / "sizes.json", sizes_bytes(sorted(shards, key=lambda shard: shard.shard_id)))
+    immutable = folder / "manifests" / manifest_name(content)
+    _replace(immutable, content)
+    _replace(folder / "manifest.json", content)
+    return immutable
+
+
+def _listed(manifest: Path) -> set[str] | None:
+    """The files that a manifest lists, None where there is none."""
+    if not manifest.exists():
+        return None
+    splits = json.loads(manifest.read_text(encoding="utf-8"))["splits"]
+    return {shard["file"] for shards in splits.values() for shard in shards}
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,208 @@
+"""The requests transport against a server that misbehaves: each fault its status, each limit kept."""
+
+import shutil
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from spark_jobs.requests_transport import RequestsTransport
+from spark_jobs.statuses import Status
+from spark_jobs.transport import Headers, Request, TransportFailure, make_transport
+from taxonomy.errors import BadInputError
+from tests import fault_server as faults
+from tests.fault_server import FaultServer
+
+BODY = bytes(range(256)) * 40
+QUICK = {"deadline_s": 0.6, "speed_window_s": 0.3, "min_bytes_per_s": 1000.0, "max_bytes": 100_000}
+
+
+@pytest.fixture
+def server():
+    with FaultServer() as running:
+        yield running
+
+
+@pytest.fixture
+def transport():
+    made = make_transport("requests", 4)
+    yield made
+    made.close()
+
+
+def test_a_whole_body_comes_back_unchanged(server, transport):
+    response = transport.send(Request(server.add("/a", faults.ok(BODY, {"X-One": "1\n2"})), {"User-Agent": "t"}))
+    assert (response.http_status, response.body) == (200, BODY)
+    assert response.headers.get("CONTENT-type") == "image/jpeg"
+    assert response.headers.get_all("x-one") == ["1", "2"]
+    sent = server.record.requests[0].headers
+    assert (sent["user-agent"], sent["accept-encoding"]) == ("t", "identity")
+
+
+@pytest.mark.parametrize(
+    "behaviour", [faults.chunked(BODY), *(faults.encoded(BODY, e) for e in ("gzip", "deflate", "raw-deflate"))]
+)
+def test_chunks_and_compression_are_undone(server, transport, behaviour):
+    assert transport.send(Request(server.add("/a", behaviour))).body == BODY
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "aws-chunked"])
+def test_a_plain_picture_with_a_wrong_encoding_label_passes(server, transport, encoding):
+    body = b"\xff\xd8\xff" + BODY
+    assert transport.send(Request(server.add("/a", faults.ok(body, {"Content-Encoding": encoding})))).body == body
+
+
+FAULTS = {
+    "hang": (faults.hang(), Status.TIMEOUT),
+    "drip in the header": (faults.drip_headers(200), Status.TIMEOUT),
+    "drip": (faults.drip(BODY, 64), Status.TOO_SLOW),
+    "stall": (faults.stall(BODY, 5000), Status.TOO_SLOW),
+    "truncated": (faults.truncated(BODY, 5000), Status.CONNECTION_ERROR),
+    "truncated chunk": (faults.truncated(BODY, 5000, chunked=True), Status.CONNECTION_ERROR),
+    "truncated gzip": (
+        faults.ok(b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + b"\x4b", {"Content-Encoding": "gzip"}),
+        Status.CONNECTION_ERROR,
+    ),
+    "damaged gzip": (faults.ok(b"\x1f" + BODY, {"Content-Encoding": "gzip"}), Status.CONNECTION_ERROR),
+    "disconnect": (faults.disconnect(), Status.CONNECTION_ERROR),
+    "endless": (faults.endless(), Status.TOO_LARGE),
+    "announced too large": (faults.ok(b"x" * 100_001), Status.TOO_LARGE),
+    "gzip bomb": (faults.encoded(bytes(5_000_000), "gzip"), Status.TOO_LARGE),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_has_its_status_within_the_deadline(server, transport, name):
+    behaviour, status = FAULTS[name]
+    started = time.monotonic()
+    with pytest.raises(TransportFailure) as failure:
+        transport.send(Request(server.add("/a", behaviour), **QUICK))
+    assert failure.value.status is status, failure.value
+    assert time.monotonic() - started < QUICK["deadline_s"] + 0.4
+
+
+def test_a_steady_body_that_outlasts_the_deadline_is_a_timeout(server, transport):
+    with pytest.raises(TransportFailure) as failure:
+        transport.send(Request(server.add("/a", faults.drip(BODY, 64)), **(QUICK | {"min_bytes_per_s": 1.0})))
+    assert (failure.value.status, failure.value.http_status) == (Status.TIMEOUT, 200)
+
+
+@pytest.mark.parametrize("make", [faults.ok, faults.chunked, lambda body: faults.encoded(body, "gzip")])
+def test_the_size_limit_is_exact(server, transport, make):
+    at_limit, above = b"x" * 50_000, b"x" * 50_001
+    assert len(transport.send(Request(server.add("/a", make(at_limit)), max_bytes=50_000)).body) == 50_000
+    with pytest.raises(TransportFailure) as failure:
+        transport.send(Request(server.add("/b", make(above)), max_bytes=50_000))
+    assert failure.value.status is Status.TOO_LARGE
+
+
+def test_an_unwanted_body_is_not_waited_for(server, transport):
+    def no(http_status: int, headers: Headers) -> bool:
+        return False
+
+    url = server.add("/a", faults.drip(b"x" * 100_000, 64))
+    started = time.monotonic()
+    response = transport.send(Request(url, wants_body=no))
+    assert (response.http_status, response.body) == (200, b"")
+    assert time.monotonic() - started < 0.5
+
+
+def test_a_broken_error_page_still_says_its_status(server, transport):
+    def behave(exchange):
+        exchange.head(404, {"Content-Length": "100"})
+        exchange.wfile.write(b"half")
+        exchange.close_connection = True
+
+    assert transport.send(Request(server.add("/a", behave))).http_status == 404
+
+
+def test_redirects_are_left_to_the_caller(server, transport):
+    response = transport.send(Request(server.add("/a", faults.redirect("/b"))))
+    assert (response.http_status, response.headers.get("location")) == (302, "/b")
+    assert server.record.num_requests() == 1
+
+
+def test_connections_are_kept_and_shared_by_threads(server, transport):
+    url = server.add("/a", faults.ok(BODY))
+    missing = server.url("/none")
+    with ThreadPoolExecutor(4) as pool:
+        bodies = list(pool.map(lambda _: transport.send(Request(url)).body, range(60)))
+        list(pool.map(lambda _: transport.send(Request(missing)), range(20)))
+    assert bodies == [BODY] * 60
+    assert server.record.num_connections <= 4
+
+
+def test_each_thread_keeps_its_own_deadline(server, transport):
+    slow, quick = server.add("/slow", faults.hang()), server.add("/quick", faults.ok(BODY))
+    failures: list[TransportFailure] = []
+
+    def wait_in_vain() -> None:
+        with pytest.raises(TransportFailure) as failure:
+            transport.send(Request(slow, deadline_s=0.5))
+        failures.append(failure.value)
+
+    thread = threading.Thread(target=wait_in_vain)
+    thread.start()
+    for _ in range(20):
+        assert transport.send(Request(quick, deadline_s=5)).body == BODY
+    thread.join()
+    assert [failure.status for failure in failures] == [Status.TIMEOUT]
+
+
+def test_no_listener_and_no_address_are_connection_errors(transport):
+    for url in ("http://127.0.0.1:1/a", "http://no-such-host.invalid/a", "http:///a", "http://[half/a"):
+        with pytest.raises(TransportFailure) as failure:
+            transport.send(Request(url, deadline_s=5))
+        assert failure.value.status is Status.CONNECTION_ERROR, url
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> Path:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed; it makes the certificate of the https tests")
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert, both = folder / "key.pem", folder / "cert.pem", folder / "both.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=loopback"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(command, check=True, capture_output=True)
+    both.write_bytes(key.read_bytes() + cert.read_bytes())
+    return both
+
+
+def test_https_works_with_a_trusted_certificate_and_keeps_deadlines(certificate):
+    with FaultServer(certificate) as server:
+        transport = RequestsTransport(2, ca_file=str(certificate))
+        assert transport.send(Request(server.add("/a", faults.ok(BODY)))).body == BODY
+        assert transport.send(Request(server.url("/a"))).body == BODY
+        assert server.record.num_connections == 1
+        for path, behaviour, status in (
+            ("/b", faults.hang(), Status.TIMEOUT),
+            ("/c", faults.drip(BODY), Status.TOO_SLOW),
+            ("/d", faults.drip_headers(200), Status.TIMEOUT),
+        ):
+            started = time.monotonic()
+            with pytest.raises(TransportFailure) as failure:
+                transport.send(Request(server.add(path, behaviour), **QUICK))
+            assert failure.value.status is status
+            assert time.monotonic() - started < QUICK["deadline_s"] + 0.4
+        transport.close()
+
+
+def test_an_untrusted_certificate_and_plain_http_on_a_tls_port_are_tls_errors(certificate, server, transport):
+    with FaultServer(certificate) as secure:
+        with pytest.raises(TransportFailure) as failure:
+            transport.send(Request(secure.add("/a", faults.ok(BODY))))
+        assert failure.value.status is Status.TLS_ERROR
+    with pytest.raises(TransportFailure) as failure:
+        transport.send(Request(server.url("/a").replace("http:", "https:")))
+    assert failure.value.status is Status.TLS_ERROR
+
+
+def test_transports_that_do_not_exist_are_refused_by_name():
+    with pytest.raises(BadInputError, match="curl is not available yet"):
+        make_transport("curl", 1)
+    with pytest.raises(BadInputError, match="allowed: requests, curl"):
+        make_transport("gopher", 1)
