@@ -181,7 +181,7 @@ def run(spark: "SparkSession", config: SelectConfig) -> Summary:
     Raises:
         BadInputError: as `check`, or another select runs on this root.
     """
-    with lock(config.root, "selections"), _kept_frames() as keep:
+    with lock(config.root, "selections"), kept_frames() as keep:
         check(config)
         for table in (WITHDRAWALS, SELECTIONS):
             table_io.create(config.root, table)
@@ -203,7 +203,7 @@ def run(spark: "SparkSession", config: SelectConfig) -> Summary:
 
 
 @contextmanager
-def _kept_frames() -> "Iterator[Keep]":
+def kept_frames() -> "Iterator[Keep]":
     """A `Keep` that stores frames on first use, until the block ends."""
     kept: list[DataFrame] = []
 

@@ -20,6 +20,8 @@ Keep = Callable[["DataFrame"], "DataFrame"]
 
 _HASH_VALUES = 2.0**64
 _LEAST_HASH, _GREATEST_HASH = -(2**63), 2**63 - 1
+_MOST_PHOTOS = 2**31 - 1
+"""No species has more photos, and no Spark array more elements; a larger cap is this one."""
 
 
 def cut_offs(
@@ -34,6 +36,7 @@ def cut_offs(
         keep: stores the cut-offs that the bands gave.
         num_sigmas: half the width of the bands.
     """
+    max_photos = min(max_photos, _MOST_PHOTOS)
     bands = _bands(counts.filter(F.col("num_photos") > max_photos), max_photos, num_sigmas)
     found = keep(_cut_offs_in_bands(hashes, bands, max_photos))
     missed = bands.select("taxon_id").join(found, "taxon_id", "left_anti")

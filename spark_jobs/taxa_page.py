@@ -42,14 +42,14 @@ def render(species: pd.DataFrame, categories: pd.DataFrame, thresholds: Threshol
     """
     ordered = species.sort_values(["num_photos", "taxon_id"], ascending=[False, True], kind="stable")
     num_photos = ordered["num_photos"].to_numpy()
-    present = [name for name in _ALL_CATEGORIES if name in set(categories["category"])]
+    category_rows = _category_rows(categories)
     context = {
         "totals": _totals(ordered, thresholds),
-        "categories": _category_rows(categories, present),
-        "top_species": _top_rows(ordered, present),
+        "categories": category_rows,
+        "top_species": _top_rows(ordered),
         "kept": taxa_figures.kept_by(num_photos, _thresholds_shown(thresholds)),
         "thresholds": thresholds,
-        "data": _as_script_data(_script_data(ordered, present, thresholds)),
+        "data": _as_script_data(_script_data(ordered, [row["category"] for row in category_rows], thresholds)),
         "listed": min(len(ordered), taxa_figures.LISTED_SPECIES),
     }
     return _environment().get_template(_TEMPLATE).render(context)
@@ -83,6 +83,7 @@ def _totals(species: pd.DataFrame, thresholds: Thresholds) -> dict[str, Any]:
         "photos": int(num_photos.sum()),
         "species": len(species),
         "groups": int(species["num_groups"].sum()),
+        "top_photos": int(num_photos.head(NUM_TOP_SPECIES).sum()),
         "median": float(num_photos.median()) if len(species) else 0.0,
         "half": taxa_figures.species_with_half(num_photos.to_numpy()),
         "frequent_species": len(frequent),
@@ -92,7 +93,8 @@ def _totals(species: pd.DataFrame, thresholds: Thresholds) -> dict[str, Any]:
     }
 
 
-def _category_rows(categories: pd.DataFrame, present: list[str]) -> list[dict[str, Any]]:
+def _category_rows(categories: pd.DataFrame) -> list[dict[str, Any]]:
+    """Most photos first; every list of categories on the page has this order."""
     rows = categories.to_dict("records")
     most_photos = max((row["num_photos"] for row in rows), default=1)
     most_species = max((row["num_species"] for row in rows), default=1)
@@ -100,10 +102,10 @@ def _category_rows(categories: pd.DataFrame, present: list[str]) -> list[dict[st
         row["colour"] = _colour(row["category"])
         row["photos_percent"] = _percent(row["num_photos"], most_photos)
         row["species_percent"] = _percent(row["num_species"], most_species)
-    return sorted(rows, key=lambda row: (-row["num_photos"], present.index(row["category"])))
+    return sorted(rows, key=lambda row: (-row["num_photos"], row["colour"]))
 
 
-def _top_rows(ordered: pd.DataFrame, present: list[str]) -> list[dict[str, Any]]:
+def _top_rows(ordered: pd.DataFrame) -> list[dict[str, Any]]:
     top = ordered.head(NUM_TOP_SPECIES)
     most_photos = top["num_photos"].max() if len(top) else 1
     return [
@@ -128,16 +130,16 @@ def _thresholds_shown(thresholds: Thresholds) -> list[int]:
     return [*taxa_figures.COMMON_THRESHOLDS, max(thresholds.rare, 1), thresholds.cap]
 
 
-def _script_data(ordered: pd.DataFrame, present: list[str], thresholds: Thresholds) -> dict[str, Any]:
+def _script_data(ordered: pd.DataFrame, categories: list[str], thresholds: Thresholds) -> dict[str, Any]:
     return {
-        "categories": present,
-        "colours": [_colour(category) for category in present],
+        "categories": categories,
+        "colours": [_colour(category) for category in categories],
         "ranks": RANKS,
         "thresholds": asdict(thresholds),
         "tail": taxa_figures.rank_abundance(ordered),
         "histogram": taxa_figures.histogram(ordered["num_photos"].to_numpy()),
         "frequencies": taxa_figures.frequencies(ordered),
-        "taxonomy": taxa_figures.taxonomy_tree(ordered, present),
+        "taxonomy": taxa_figures.taxonomy_tree(ordered, categories),
     }
 
 
@@ -146,7 +148,7 @@ def _as_script_data(value: object) -> Markup:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)  # noqa: S704 - the signs that could end the element are gone
+    return Markup(text)  # the signs that could end the element are gone
 
 
 def _number(value: float) -> str:
@@ -156,9 +158,11 @@ def _number(value: float) -> str:
 
 def _short_number(value: float) -> str:
     """The number as people say it: 950, 12.3 k, 4.6 M."""
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if value >= limit:
-            return f"{value / min(limit, 1e3 if unit == 'k' else limit):.3g} {unit}"
+    for unit_size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        # Three digits decide: 999,950 is 1 M, not 1,000 k.
+        rounded = float(f"{value:.3g}")
+        if rounded >= max(unit_size, 1e4):
+            return f"{rounded / unit_size:g} {unit}"
     return _number(value)
 
 

@@ -5,12 +5,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spark_jobs.config import SelectConfig
 from spark_jobs.tables import PHOTOS
 from taxonomy.ranks import RANKS, category_of, resolve_taxon
 from tests.spark_jobs.spark_hash import spark_xxhash64
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 Photo = dict[str, Any]
 
@@ -50,6 +53,14 @@ def random_photos(number: int, seed: int) -> list[Photo]:
             row |= {"class": "Reptilia", "category": category_of({**row, "class": "Reptilia"})}
         rows.append(row)
     return rows
+
+
+def photo_frame(spark: "SparkSession", rows: Iterable[Photo]) -> "DataFrame":
+    """The rows as a frame with the table's schema."""
+    from pyspark.sql.types import StructType
+
+    tuples = [tuple(row[name] for name in PHOTOS.column_names) for row in rows]
+    return spark.createDataFrame(tuples, StructType.fromJson(PHOTOS.schema_json()))
 
 
 @dataclass(frozen=True)

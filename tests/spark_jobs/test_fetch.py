@@ -78,6 +78,13 @@ def test_a_final_answer_costs_exactly_one_request(server, fetcher, name):
     assert fetched.error
 
 
+def test_a_rule_for_our_name_counts_and_one_for_another_does_not(server, fetcher):
+    ours = server.add("/ours", faults.ok(BODY, {"X-Robots-Tag": "taxaflow-test: noindex"}))
+    other = server.add("/other", faults.ok(BODY, {"X-Robots-Tag": "otherbot: noindex"}))
+    assert fetcher.fetch(ours).status is Status.OPTED_OUT
+    assert fetcher.fetch(other).status is Status.OK
+
+
 TEMPORARY = {
     "500": (faults.status(500), Status.SERVER_ERROR),
     "503": (faults.status(503), Status.SERVER_ERROR),

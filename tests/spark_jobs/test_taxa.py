@@ -1,20 +1,24 @@
+from functools import partial
+
 import pytest
 
-from spark_jobs.tables import PHOTOS
 from taxonomy.ranks import CATEGORIES, RANKS, category_of
-from tests.spark_jobs.selection_cases import BIRD, GENUS_ONLY, SPIDER, expected_lineages, photo, random_photos
+from tests.spark_jobs.selection_cases import (
+    BIRD,
+    GENUS_ONLY,
+    SPIDER,
+    expected_lineages,
+    photo,
+    photo_frame,
+    random_photos,
+)
 
 pytestmark = pytest.mark.spark
 
 
 @pytest.fixture
 def to_frame(spark):
-    from pyspark.sql.types import StructType
-
-    schema = StructType.fromJson(PHOTOS.schema_json())
-    return lambda rows: spark.createDataFrame(
-        [tuple(row[name] for name in PHOTOS.column_names) for row in rows], schema
-    )
+    return partial(photo_frame, spark)
 
 
 def _table(frame):

@@ -159,6 +159,36 @@ def test_no_listener_and_no_address_are_connection_errors(transport):
         assert failure.value.status is Status.CONNECTION_ERROR, url
 
 
+def test_close_ends_idle_connections(server):
+    transport = make_transport("requests", 4)
+    transport.send(Request(server.add("/a", faults.ok(BODY))))
+    assert server.record.open_connections == 1
+    transport.close()
+    give_up = time.monotonic() + 5
+    while server.record.open_connections and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert server.record.open_connections == 0
+
+
+def test_proxy_variables_are_read_once_and_exceptions_hold(server, monkeypatch):
+    with FaultServer() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url(""))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        transport = make_transport("requests", 2)
+        monkeypatch.delenv("http_proxy")
+        proxy.add("http://photos.invalid/a", faults.ok(BODY))
+        assert transport.send(Request("http://photos.invalid/a")).body == BODY
+        assert transport.send(Request(server.add("/a", faults.ok(BODY)))).body == BODY
+        assert proxy.counts() == {"http://photos.invalid/a": 1}
+        proxy.add("http://photos.invalid/b", faults.drip_headers(200))
+        started = time.monotonic()
+        with pytest.raises(TransportFailure) as failure:
+            transport.send(Request("http://photos.invalid/b", **QUICK))
+        assert failure.value.status is Status.TIMEOUT
+        assert time.monotonic() - started < QUICK["deadline_s"] + 0.4
+        transport.close()
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory) -> Path:
     if shutil.which("openssl") is None:

@@ -1,0 +1,159 @@
+"""`make demo`: metadata to verified shards on the sample, by the public commands, each printed before it runs.
+
+The commands run in this one process, so that Spark starts once; each can be typed as printed. A second run finds
+nothing to do.
+"""
+
+import argparse
+import csv
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import taxaflow
+from spark_jobs.status import DatasetState, dataset_states
+from spark_jobs.table_io import read_arrow
+from spark_jobs.tables import SELECTIONS
+
+SAMPLE = Path(__file__).resolve().parent
+SNAPSHOT = "2026-10"
+SERVER_START_S = 10.0
+
+
+def main() -> None:
+    """Run the demo and print what happened and where the report is."""
+    parser = argparse.ArgumentParser(description="Run the demo.")
+    parser.add_argument("--out", type=Path, default=Path("demo_output"), help="data root of the demo")
+    run_demo(parser.parse_args().out)
+
+
+def run_demo(root: Path) -> None:
+    """Draw the specimens, serve the pictures on loopback and run every data step on them."""
+    started = time.monotonic()
+    drawings = root / "drawings"
+    python(["-m", "sample.draw_specimens", str(drawings)])
+    drawn_species = write_drawn_species(drawings)
+    with photo_server(drawings, root / "server") as base_url:
+        for command in commands(root, drawings, drawn_species, base_url):
+            run_command(command)
+    for dataset in ("demo", "sample"):
+        python(["-m", "sample.open_shards", str(root / "shards" / dataset / "manifest.json")])
+    print_outcome(root, time.monotonic() - started)
+
+
+def commands(root: Path, drawings: Path, drawn_species: Path, base_url: str) -> list[list[str]]:
+    """The `taxaflow` commands of the demo, without the program's name."""
+
+    def ingest(name: str, file: Path) -> list[str]:
+        options = ["--source", "csv", "--source-name", name, "--input", str(file), "--snapshot", SNAPSHOT]
+        return ["data", "ingest", *options, "--root", str(root)]
+
+    def download(dataset: str, samples: str) -> list[str]:
+        options = ["--samples-per-shard", samples, "--base-url", base_url, "--user-agent", "taxaflow demo"]
+        return ["data", "download", "--dataset", dataset, *options, "--root", str(root)]
+
+    thresholds = ["--min-photos", "10", "--max-photos", "40", "--val", "0.15", "--test", "0.15", "--seed", "42"]
+    all_categories = "Aves,Arachnida,Insecta,Reptilia,Plantae,Fungi,Mollusca,other"
+    real = ["--min-photos", "1", "--categories", all_categories, "--heldout-species", str(drawn_species)]
+    return [
+        ingest("sample", SAMPLE / "photos.csv"),
+        ingest("drawings", drawings / "photos.csv"),
+        ["data", "count", "--rare", "10", "--cap", "40", "--root", str(root)],
+        ["data", "select", "--dataset", "demo", *thresholds, "--root", str(root)],
+        ["data", "select", "--dataset", "sample", *real, "--root", str(root)],
+        download("demo", "100"),
+        download("sample", "100"),
+        ["data", "label", "--root", str(root)],
+        ["data", "status", "--root", str(root)],
+    ]
+
+
+def run_command(arguments: Sequence[str]) -> None:
+    """Print a `taxaflow` command and run it in this process."""
+    show("taxaflow", arguments)
+    taxaflow.app(list(arguments), standalone_mode=False)
+
+
+def python(arguments: Sequence[str]) -> None:
+    """Print a Python command and run it; the demo ends if it fails."""
+    show("python", arguments)
+    subprocess.run([sys.executable, *arguments], check=True)
+
+
+def show(program: str, arguments: Sequence[str]) -> None:
+    """Print a command as it would be typed."""
+    print(f"\n$ {program} {shlex.join(arguments)}", flush=True)
+
+
+@contextmanager
+def photo_server(drawings: Path, folder: Path) -> Iterator[str]:
+    """The base URL of a photo server on loopback that runs while the block does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port_file = folder / "port"
+    port_file.unlink(missing_ok=True)
+    arguments = ["-m", "sample.photo_server", "--sample", str(SAMPLE), "--drawings", str(drawings)]
+    arguments += ["--port-file", str(port_file), "--requests-log", str(folder / "requests.log")]
+    show("python", [*arguments, "&"])
+    server = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{wait_for_port(port_file, server)}"
+    finally:
+        server.terminate()
+        server.wait(timeout=SERVER_START_S)
+
+
+def wait_for_port(port_file: Path, server: subprocess.Popen) -> int:
+    """The port that the server wrote once it listened; the demo ends if it does not come up."""
+    deadline = time.monotonic() + SERVER_START_S
+    while time.monotonic() < deadline and server.poll() is None:
+        if port_file.exists() and (text := port_file.read_text().strip()):
+            return int(text)
+        time.sleep(0.05)
+    sys.exit(f"demo: the photo server did not start within {SERVER_START_S:.0f} s")
+
+
+def write_drawn_species(drawings: Path) -> Path:
+    """A CSV of the species that are drawn, for --heldout-species: the second dataset shall hold real photos only."""
+    with (drawings / "photos.csv").open(newline="", encoding="utf-8") as file:
+        species = sorted({(row["kingdom"], row["genus"], row["species"]) for row in csv.DictReader(file)})
+    path = drawings.parent / "drawn_species.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("kingdom", "genus", "species"), *species])
+    return path
+
+
+def print_outcome(root: Path, seconds: float) -> None:
+    """Print the fate of every photo per dataset, the shards, and where to look."""
+    console = Console(width=None if Console().is_terminal else 100)
+    table = Table("dataset", "fate", "photos", title="What became of every photo", title_justify="left")
+    for state in dataset_states(root):
+        for fate, number in fates(root, state):
+            table.add_row(state.name, fate, f"{number:,}")
+        table.add_section()
+    console.print(table)
+    console.print(f"report:   {(root / 'reports' / 'taxa.html').resolve()}", soft_wrap=True, highlight=False)
+    console.print(f"shards:   {(root / 'shards').resolve()}", soft_wrap=True, highlight=False)
+    console.print(f"notebook: make notebooks, then 01_taxa_distributions.ipynb   ({seconds:.0f} s)", highlight=False)
+
+
+def fates(root: Path, state: DatasetState) -> list[tuple[str, int]]:
+    """(split, or why excluded; photos) of a dataset, kept ones first, then by number."""
+    rows = read_arrow(root, SELECTIONS, ["dataset", "fate", "reason"]).to_pylist()
+    counts: dict[str, int] = {}
+    for row in rows:
+        if row["dataset"] == state.name:
+            name = row["reason"] or row["fate"]
+            counts[name] = counts.get(name, 0) + 1
+    kept = [(split, counts.pop(split)) for split in ("train", "val", "test") if split in counts]
+    return kept + sorted(counts.items(), key=lambda item: -item[1])
+
+
+if __name__ == "__main__":
+    main()
