@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.oracle_rows import RANKS, TEXTS, Lineages, clean, read_batches, reject_reasons
+from bench.oracle_rows import RANKS, TEXTS, Lineages, clean, read_batches, reject_reasons, taxon_id
 
 SEVEN = ("Aves", "Arachnida", "Insecta", "Plantae", "Fungi", "Mollusca", "Reptilia")
 REASONS = ("out_of_category", "above_species_rank", "rare_species", "over_cap")
@@ -107,8 +107,18 @@ def build_oracle(files: Sequence[Path]) -> Oracle:
 
 
 def pick_row(rows: list[tuple[str | None, ...]]) -> tuple[str | None, ...]:
-    """The row that stands for a photo whose rows differ: the smallest, compared column by column, missing first."""
-    return min(rows, key=lambda row: tuple(("" if value is None else value).encode() for value in row))
+    """The row (cleaned TEXTS) that stands for a photo whose rows differ: the smallest in the order of photos' columns.
+
+    There taxon_id comes before the names; among rows of one taxon missing comes first, then byte order.
+    """
+    return min(
+        rows, key=lambda row: (taxon_id(_lineage(row)), *(("" if text is None else text).encode() for text in row))
+    )
+
+
+def _lineage(row: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    start = TEXTS.index(RANKS[0])
+    return row[start : start + len(RANKS)]
 
 
 def _settle(files: Sequence[Path], repeated: np.ndarray, lineages: Lineages) -> tuple[np.ndarray, int, int]:
@@ -121,14 +131,13 @@ def _settle(files: Sequence[Path], repeated: np.ndarray, lineages: Lineages) -> 
         texts = [[clean(value) for value in some[name].to_pylist()] for name in TEXTS]
         for number, *values in zip(some["photo_id"].to_pylist(), *texts, strict=True):
             rows[number].append(tuple(values))
-    start = TEXTS.index(RANKS[0])
     chosen, duplicates, conflicts = [], 0, 0
     for number in repeated:
         found = rows[int(number)]
         distinct = list(dict.fromkeys(found))
         duplicates += len(found) - len(distinct)
         conflicts += len(distinct) - 1
-        chosen.append(lineages.number[pick_row(distinct)[start : start + len(RANKS)]])
+        chosen.append(lineages.number[_lineage(pick_row(distinct))])
     return np.array(chosen), duplicates, conflicts
 
 

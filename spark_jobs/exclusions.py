@@ -129,10 +129,8 @@ def _csv_header(path: Path) -> list[str]:
 
 def _read_csv(path: Path, wanted: list[str]) -> pa.Table:
     texts = dict.fromkeys(wanted, pa.string())
-    parse = pa_csv.ParseOptions(newlines_in_values=True)
-    return pa_csv.read_csv(
-        path, parse_options=parse, convert_options=pa_csv.ConvertOptions(texts, include_columns=wanted)
-    )
+    convert = pa_csv.ConvertOptions(column_types=texts, include_columns=wanted)
+    return pa_csv.read_csv(path, parse_options=pa_csv.ParseOptions(newlines_in_values=True), convert_options=convert)
 
 
 def _rows(columns: dict[str, list[object]], names: Iterable[str]) -> Iterable[tuple[object, ...]]:

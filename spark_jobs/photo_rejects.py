@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def photo_rejects(identified: DataFrame, lineages: DataFrame, config: IngestConfig) -> DataFrame:
     """The rows of photo_rejects that identified rows with their lineages' taxa make, in table order."""
-    rejected = identified.join(lineages.select("lineage_key", "taxon_rank"), on="lineage_key", how="inner")
+    named = F.lit("named")  # any rank: only its absence matters here, and few lineages lack it
+    unnamed = lineages.where("taxon_rank IS NULL").select("lineage_key", F.lit(True).alias("is_unnamed"))
+    rejected = identified.join(unnamed, on="lineage_key", how="left_outer")
+    rejected = rejected.withColumn("taxon_rank", F.when(F.col("is_unnamed").isNull(), named))
     raw = F.to_json(F.struct(*(F.col(f"raw_{name}").alias(name) for name in RAW_NAMES)))
     rows = rejected.select(reject_reason().alias("reason"), raw.alias("raw"), "source_file").where("reason IS NOT NULL")
     equal = rows.groupBy("reason", "raw").agg(

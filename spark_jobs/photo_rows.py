@@ -17,6 +17,7 @@ INATURALIST_PHOTO = (
 )
 """URLs whose first group is iNaturalist's photo id: its own host, and its open bucket in both of S3's spellings."""
 
+_CLEAN_URL = r"^[hH/]\S+$"
 _GOOD_URL = r"(?i)^(?:https?://[^/\s]+/|/(?!/))"
 _LONGEST_POSITIVE = 0x7FFFFFFFFFFFFFFF
 
@@ -27,7 +28,7 @@ def identify(raw: DataFrame, config: IngestConfig) -> DataFrame:
     Adds photo_id (long), photo_url (trimmed, null where missing), lineage_key, and row_reason: why the row is
     rejected whatever its taxon is, null if it is not.
     """
-    with_url = raw.withColumn("photo_url", known(F.col("raw_photo_url")))
+    with_url = raw.withColumn("photo_url", _url(F.col("raw_photo_url")))
     photo_id = F.col("number")
     if config.source == "csv":
         photo_id = _csv_photo_id(config.recorded_source)
@@ -36,9 +37,15 @@ def identify(raw: DataFrame, config: IngestConfig) -> DataFrame:
     )
 
 
+def _url(column: Column) -> Column:
+    """`known` of a URL, by a short way for those that look like one."""
+    trimmed = F.trim(column)
+    return F.when(trimmed.rlike(_CLEAN_URL), trimmed).otherwise(known(column))
+
+
 def known(column: Column) -> Column:
     """The text without outer space, null where it is blank or a word for missing."""
-    trimmed = F.regexp_replace(column, r"^\s+|\s+$", "")
+    trimmed = F.regexp_replace(column, r"(?U)^\s+|\s+$", "")
     return F.when(~F.lower(trimmed).isin("", *sorted(MISSING_WORDS)), trimmed)
 
 

@@ -131,7 +131,7 @@ class _Nodes:
         return node
 
 
-def taxonomy_tree(species: pd.DataFrame, categories: list[str], limit: int = LISTED_SPECIES) -> dict[str, Any]:
+def taxonomy_tree(species: pd.DataFrame, categories: list[str], limit: int) -> dict[str, Any]:
     """The taxonomy as columns of numbers and names, ready for JSON: `nodes` (kingdom to genus) and `leaves` (species).
 
     The `limit` species with the most photos are leaves, under their own genus or, where a rank is unknown, under the

@@ -72,7 +72,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"num": _number, "short": _short_number, "share": _share}
+    environment.filters |= {"num": format_number, "short": format_short_number, "share": format_share}
     return environment
 
 
@@ -107,7 +107,7 @@ def _category_rows(categories: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _top_rows(ordered: pd.DataFrame) -> list[dict[str, Any]]:
     top = ordered.head(NUM_TOP_SPECIES)
-    most_photos = top["num_photos"].max() if len(top) else 1
+    most_photos = max(top["num_photos"].tolist(), default=1)
     return [
         {
             "name": " ".join(part for part in (row["genus"], row["species"]) if part),
@@ -139,7 +139,7 @@ def _script_data(ordered: pd.DataFrame, categories: list[str], thresholds: Thres
         "tail": taxa_figures.rank_abundance(ordered),
         "histogram": taxa_figures.histogram(ordered["num_photos"].to_numpy()),
         "frequencies": taxa_figures.frequencies(ordered),
-        "taxonomy": taxa_figures.taxonomy_tree(ordered, categories),
+        "taxonomy": taxa_figures.taxonomy_tree(ordered, categories, taxa_figures.LISTED_SPECIES),
     }
 
 
@@ -151,22 +151,22 @@ def _as_script_data(value: object) -> Markup:
     return Markup(text)  # the signs that could end the element are gone
 
 
-def _number(value: float) -> str:
+def format_number(value: float) -> str:
     """The number with thousands separated, one decimal at most."""
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
-def _short_number(value: float) -> str:
+def format_short_number(value: float) -> str:
     """The number as people say it: 950, 12.3 k, 4.6 M."""
     for unit_size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         # Three digits decide: 999,950 is 1 M, not 1,000 k.
         rounded = float(f"{value:.3g}")
         if rounded >= max(unit_size, 1e4):
             return f"{rounded / unit_size:g} {unit}"
-    return _number(value)
+    return format_number(value)
 
 
-def _share(part: float, whole: float) -> str:
+def format_share(part: float, whole: float) -> str:
     """A part as a percentage: one decimal below 10 %, never 0 % for something nor 100 % for less than all."""
     if not whole or not part:
         return "0 %"

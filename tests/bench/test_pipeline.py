@@ -1,8 +1,9 @@
 import json
+import re
 
 import pytest
 
-from bench.pipeline import Options, commands, count_commits, generate, linearity
+from bench.pipeline import Options, commands, count_commits, generate, linearity, main
 from bench.selection_oracle import build_oracle
 from bench.spark_events import read_shuffles
 
@@ -52,3 +53,18 @@ def test_shuffle_bytes_are_summed_per_stage(tmp_path):
     events = [submitted, task(3, 100), task(3, 20), task(4, 0), failed]
     (tmp_path / "local-1").write_text("".join(json.dumps(event) + "\n" for event in events))
     assert [(stage.stage_id, stage.name, stage.written_bytes) for stage in read_shuffles(tmp_path)] == [(3, "cap", 120)]
+
+
+@pytest.mark.process
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_the_public_commands_keep_what_the_oracle_keeps(tmp_path, capsys):
+    arguments = ["--rows", "5000", "--species", "100", "--files", "3", "--dirty", "0.1", "--work", str(tmp_path)]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^5,000 rows: 0 of \d+ species wrong;$", printed, re.MULTILINE)
+    result = json.loads((tmp_path / "results.json").read_text())[0]
+    assert result["check"]["excluded"] == result["check"]["excluded_expected"]
+    assert result["commits"][0] == result["commits"][1] > 0
+    assert all(used["wall_s"] > 0 and used["peak_pss_mb"] > 100 for used in result["usage"].values())
+    assert sum(stage["written_bytes"] for stage in result["shuffles"]["select"]) > 0

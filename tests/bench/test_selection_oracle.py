@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.oracle_rows import RANKS, TEXTS, clean, source_files
+from bench.oracle_rows import RANKS, TEXTS, clean, source_files, taxon_id
 from bench.selection_oracle import Rule, build_oracle, pick_row
 
 BIRD = ("Animalia", "Chordata", "Aves", "Passeriformes", "Turdidae", "Turdus", "merula")
@@ -110,11 +110,27 @@ def test_rejects_take_the_first_reason_and_duplicates_are_no_photos(tmp_path):
 
 def test_of_conflicting_rows_the_smallest_wins_in_any_order(tmp_path):
     first, second = row(BIRD, photo_id=7), row(MAMMAL, photo_id=7)
+    smallest = min((BIRD, MAMMAL), key=taxon_id)
     for number, rows in enumerate(([first, second], [second, first])):
         (tmp_path / str(number)).mkdir()
         oracle = oracle_of(tmp_path / str(number), rows)
-        assert oracle.taxa["key"].tolist()[oracle.taxon[0]] == ("animalia", "turdus", "merula")
-    assert pick_row([("b", None), ("a", "x"), ("a", None)]) == ("a", None)
+        kingdom, genus, epithet = (smallest[place].lower() for place in (0, 5, 6))
+        assert oracle.taxa["key"].tolist()[oracle.taxon[0]] == (kingdom, genus, epithet)
+
+
+def test_of_rows_of_one_taxon_missing_comes_first_then_byte_order():
+    plain, named, shouted = (
+        (name, *BIRD, common, "http://host/1.jpg")
+        for name, common in (("Turdus merula", None), ("Turdus merula", "blackbird"), ("TURDUS MERULA", "blackbird"))
+    )
+    assert pick_row([named, plain]) == plain
+    assert pick_row([plain, named, shouted]) == shouted
+
+
+def test_a_taxon_id_is_sparks_hash_of_rank_and_names():
+    # Spark 4.2: xxhash64('species|animalia|xenolepidichthys|dalglëishi')
+    lineage = ("Animalia", None, "any", None, None, "XENOLEPIDICHTHYS", "dalglëishi")
+    assert taxon_id(lineage) == -4938345763331659053
 
 
 def test_wrong_species_are_counted_one_by_one(tmp_path):

@@ -206,6 +206,12 @@ def test_what_is_no_picture_of_a_format_read_says_so(body):
     assert refusal(body) is Status.NOT_AN_IMAGE
 
 
+@pytest.mark.parametrize(("body", "word"), [(b"", "empty"), (HTML, "HTML"), (b"<svg/>", "XML"), (b"BM6", "42 4d 36")])
+def test_people_are_told_what_it_is_instead(body, word):
+    with pytest.raises(ImageRejected, match=word):
+        check_image(body, LIMITS)
+
+
 def test_the_size_limits_are_inclusive_and_read_from_the_header():
     limits = ImageLimits(max_pixels=96 * 64, min_side_px=64)
     for body in (jpeg(1), encode(PICTURE, "RGB", "PNG"), encode(PICTURE, "RGB", "WEBP"), encode(GREY, "L", "GIF")):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,11 @@ def test_an_empty_tar_opens(tmp_path):
 def test_a_name_that_does_not_fit_is_refused():
     with pytest.raises(AssertionError):
         ustar_header("n" * 101, 1)
+
+
+def test_an_unfinished_tar_gives_its_file_handle_back(tmp_path):
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    tar = TarFile(tmp_path / "tar")
+    tar.add("a.jpg", b"x")
+    tar.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

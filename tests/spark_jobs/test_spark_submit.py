@@ -1,0 +1,123 @@
+"""Every job by plain spark-submit, from an empty folder, locally and on a standalone cluster with two workers."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyspark
+import pytest
+
+from sample.draw_specimens import draw_specimens
+from sample.photo_server import PhotoServer
+from spark_jobs import table_io
+from spark_jobs.tables import CAPTIONS, PHOTOS, RUNS, SELECTIONS, SPECIES_COUNTS
+from tests.conftest import PROJECT
+from tests.spark_jobs.small_root import files_and_rows_agree, stored_pictures
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
+NUM_PHOTOS = 40
+START_S = 60.0
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment as a user's would be: the virtual environment first on PATH, no PYTHONPATH."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYSPARK_PYTHON", "TAXAFLOW_SPARK_CONF")}
+    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def spark_submit(folder: Path, master: str | None, job: str, *flags: str) -> None:
+    """Run one job file by spark-submit in `folder`; the test fails with its output if it does."""
+    options = ["--master", master, "--executor-memory", "512m", "--total-executor-cores", "2"] if master else []
+    command = ["spark-submit", *options, str(PROJECT / "spark_jobs" / f"{job}.py"), *flags]
+    done = subprocess.run(
+        command, cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, f"{job}: {done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def standalone_cluster(folder: Path) -> Iterator[str]:
+    """The URL of a standalone master with two workers of one core, all processes of their own."""
+    spark_class = str(Path(pyspark.__file__).parent / "bin" / "spark-class")
+    port, page_port = free_port(), free_port()
+    master = f"spark://127.0.0.1:{port}"
+    environment = clean_environment() | {"SPARK_LOCAL_IP": "127.0.0.1"}
+    log = (folder / "cluster.log").open("wb")
+
+    def start(*arguments: str) -> subprocess.Popen:
+        command = [spark_class, *arguments]
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+
+    deploy = "org.apache.spark.deploy"
+    address = ["--host", "127.0.0.1", "--port", str(port), "--webui-port", str(page_port)]
+    processes = [start(f"{deploy}.master.Master", *address)]
+    limits = ["--cores", "1", "--memory", "1g", "--webui-port", "0", "--host", "127.0.0.1"]
+    for number in range(2):
+        limits_here = [*limits, "--work-dir", str(folder / f"worker{number}")]
+        processes.append(start(f"{deploy}.worker.Worker", *limits_here, master))
+    try:
+        wait_for_workers(f"http://127.0.0.1:{page_port}/json/", folder / "cluster.log")
+        yield master
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=30)
+        log.close()
+
+
+def wait_for_workers(page: str, log: Path) -> None:
+    """Wait until the master counts two workers alive."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(page, timeout=5) as answer:
+            if '"aliveworkers" : 2' in answer.read().decode():
+                return
+        time.sleep(0.2)
+    raise AssertionError(f"the cluster did not come up: {log.read_text()[-2000:]}")
+
+
+def run_all_jobs(folder: Path, master: str | None) -> None:
+    """Ingest to labels on drawn specimens, then look at what is there."""
+    empty, root, drawings = folder / "empty", folder / "root", folder / "drawings"
+    empty.mkdir()
+    draw_specimens(drawings, limit=NUM_PHOTOS)
+    flags = ["--root", str(root)]
+    with PhotoServer({"drawings": drawings / "photos"}) as server:
+        table = ["--source", "csv", "--input", str(drawings / "photos.csv"), "--snapshot", "2026-10"]
+        spark_submit(empty, master, "ingest_photos", *table, *flags)
+        spark_submit(empty, master, "count_taxa", "--rare", "2", "--cap", "5", *flags)
+        thresholds = ["--min-photos", "1", "--max-photos", "1000", "--val", "0.2", "--test", "0.2"]
+        spark_submit(empty, master, "select_photos", "--dataset", "birds", *thresholds, *flags)
+        request = ["--dataset", "birds", "--samples-per-shard", "10", "--base-url", server.base_url]
+        spark_submit(empty, master, "download_images", *request, *flags)
+        spark_submit(empty, master, "label_photos", *flags)
+    assert table_io.read_arrow(root, PHOTOS).num_rows == NUM_PHOTOS
+    assert table_io.read_arrow(root, SPECIES_COUNTS).num_rows > 0
+    kept = [row for row in table_io.read_arrow(root, SELECTIONS).to_pylist() if row["fate"] != "excluded"]
+    assert set(stored_pictures(root)) == {row["photo_id"] for row in kept}
+    files_and_rows_agree(root)
+    assert table_io.read_arrow(root, CAPTIONS).num_rows > 0
+    assert table_io.read_arrow(root, RUNS).num_rows == 5
+    assert not list(empty.iterdir()), "a job left something in the folder it ran in"
+
+
+def test_all_jobs_on_a_standalone_cluster(tmp_path):
+    with standalone_cluster(tmp_path) as master:
+        run_all_jobs(tmp_path, master)
+
+
+def test_all_jobs_locally(tmp_path):
+    run_all_jobs(tmp_path, None)
