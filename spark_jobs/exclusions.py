@@ -4,7 +4,8 @@ A list is CSV or parquet with a header. `photo_id` names photos; `kingdom`, `gen
 name species. Where a file has both, --exclude-photos goes by its photos and --heldout-species by its species.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ HELDOUT_SPECIES = "heldout_species"
 
 _PHOTO_COLUMNS = ("photo_id",)
 _SPECIES_COLUMNS = ("kingdom", "genus", "species")
+_WHOLE_NUMBER = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -74,17 +76,26 @@ def read_lists(config: SelectConfig) -> list[ExclusionList]:
     return lists
 
 
-def to_frames(spark: "SparkSession", lists: Iterable[ExclusionList]) -> Exclusions:
+def to_frames(spark: "SparkSession", lists: Sequence[ExclusionList]) -> Exclusions:
     """The lists as frames for the transform."""
     from pyspark.sql import functions as F
 
-    photos = [(photo_id, each.reason) for each in lists for photo_id in sorted(each.photo_ids)]
-    keys = [(key, each.reason) for each in lists for key in sorted(each.taxon_keys)]
-    taxa = spark.createDataFrame(keys, "key STRING, reason STRING")
+    taxa = _frame(spark, "key", "STRING", [(each.reason, each.taxon_keys) for each in lists])
     return Exclusions(
-        spark.createDataFrame(photos, "photo_id BIGINT, reason STRING"),
+        _frame(spark, "photo_id", "BIGINT", [(each.reason, each.photo_ids) for each in lists]),
         taxa.select(F.xxhash64("key").alias("taxon_id"), "reason"),
     )
+
+
+def _frame(
+    spark: "SparkSession", name: str, kind: str, values: Iterable[tuple[str, Iterable[int | str]]]
+) -> "DataFrame":
+    """A column of that name and type, and reason; a constant where empty, so that joins with it vanish from plans."""
+    rows = [(value, reason) for reason, listed in values for value in sorted(listed)]
+    if not rows:
+        return spark.sql(f"SELECT CAST(NULL AS {kind}) AS {name}, '' AS reason WHERE false")
+    columns = {name: [value for value, _ in rows], "reason": [reason for _, reason in rows]}
+    return spark.createDataFrame(pa.table(columns))
 
 
 def _read(flag: str, path: Path, reason: str) -> ExclusionList:
@@ -149,13 +160,9 @@ def _photo_id(where: str, value: object) -> int | None:
     text = "" if value is None else str(value).strip()
     if not text:
         return None
-    try:
-        photo_id = int(text)
-    except ValueError:
-        photo_id = None
-    if photo_id not in _INT64:
+    if not _WHOLE_NUMBER.fullmatch(text) or int(text) not in _INT64:
         raise BadInputError(f"{where}: photo_id {text!r} is not a 64-bit whole number")
-    return photo_id
+    return int(text)
 
 
 def _shown(columns: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 if __name__ == "__main__":  # spark-submit runs this file alone, from anywhere
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
@@ -174,7 +175,7 @@ def _naming_bad_file(config: IngestConfig) -> Iterator[None]:
     """Turn Spark's failure to read an input file into one line that names the file."""
     try:
         yield
-    except PySparkException as error:
+    except (PySparkException, Py4JJavaError) as error:
         found = _INPUT_FILE.search(str(error))
         if found is None:
             raise

@@ -91,9 +91,9 @@ def transform(
         withdrawals: photo_id.
         excluded: photos and taxa that lists exclude.
         config: the rules.
-        keep: called on small frames (a row per taxon, or per listed photo) that are used more than once.
+        keep: called on the frames with a row per taxon that are used more than once.
     """
-    marks = keep(_photo_marks(withdrawals, excluded))
+    marks = _photo_marks(withdrawals, excluded)
     taxon_rules = keep(_taxon_rules(taxon_table, excluded, config))
     tested = (
         photos.select("photo_id", "group_id", "taxon_id", "license", "gone_snapshot")
@@ -188,8 +188,10 @@ def run(spark: "SparkSession", config: SelectConfig) -> Summary:
         record = Run("select", config.root, config, (PHOTOS, WITHDRAWALS))
         # All passes read the same version, even if an ingest commits meanwhile.
         photos = table_io.read(spark, config.root, PHOTOS, record.input_versions["photos"])
-        withdrawals = table_io.read(spark, config.root, WITHDRAWALS, record.input_versions["withdrawals"])
-        taxon_table = keep(taxa(photos))
+        withdrawals = _withdrawals(spark, config.root, record.input_versions["withdrawals"])
+        # Only the export shows common names; without them the names to count are fewer.
+        named = photos if config.export is not None else photos.withColumn("common_name", F.lit(None).cast("string"))
+        taxon_table = keep(taxa(named))
         lists = exclusions.read_lists(config)
         excluded = exclusions.to_frames(spark, lists)
         selection = transform(photos, taxon_table, withdrawals, excluded, config, keep)
@@ -200,6 +202,13 @@ def run(spark: "SparkSession", config: SelectConfig) -> Summary:
         if config.export is not None:
             notes.append(export_chunks.export(config, photos, taxon_table, rows))
         return record.finish((SELECTIONS,), counts, changed, notes)
+
+
+def _withdrawals(spark: "SparkSession", root: Path, version: int) -> "DataFrame":
+    """The withdrawals; a constant where there are none, so that the joins with them vanish from the plans."""
+    if not table_io.has_rows(root, WITHDRAWALS):
+        return spark.sql("SELECT CAST(NULL AS BIGINT) AS photo_id WHERE false")
+    return table_io.read(spark, root, WITHDRAWALS, version)
 
 
 @contextmanager
@@ -224,10 +233,12 @@ def _dataset_rows(spark: "SparkSession", config: SelectConfig) -> "DataFrame":
 
 def _replace_rows(spark: "SparkSession", config: SelectConfig, selection: "DataFrame") -> bool:
     """Make the dataset's rows those of `selection`; False, and no commit, where they are already."""
-    if table_io.has_rows(config.root, SELECTIONS, pc.field("dataset") == config.dataset):
-        if _fingerprint(_dataset_rows(spark, config)) == _fingerprint(selection):
+    if not table_io.has_rows(config.root, SELECTIONS, pc.field("dataset") == config.dataset):
+        if not table_io.has_rows(config.root, PHOTOS):
             return False
-    elif not table_io.has_rows(config.root, PHOTOS):
+        table_io.append(config.root, SELECTIONS, selection)
+        return True
+    if _fingerprint(_dataset_rows(spark, config)) == _fingerprint(selection):
         return False
     table_io.overwrite(config.root, SELECTIONS, selection, f"dataset = '{config.dataset}'")
     return True

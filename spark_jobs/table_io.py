@@ -118,6 +118,14 @@ def append_rows(root: Path, table: Table, rows: Sequence[dict[str, object]] | pa
         deltalake.write_deltalake(opened, data, mode="append")
 
 
+def replace_rows(root: Path, table: Table, rows: pa.Table) -> None:
+    """Replace all rows by one commit of delta-rs, in their order: for small tables whose rows are in memory anyway."""
+    create(root, table)
+    opened = open_table(root, table)
+    schema = pa.schema(opened.schema().to_arrow())
+    deltalake.write_deltalake(opened, rows.select(schema.names).cast(schema), mode="overwrite")
+
+
 def has_rows(root: Path, table: Table, where: pc.Expression | None = None) -> bool:
     """Whether the table has a row (that meets `where`); reads no further than the first one.
 

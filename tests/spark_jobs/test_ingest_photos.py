@@ -2,6 +2,7 @@
 
 import json
 import random
+import threading
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -253,8 +254,22 @@ def test_damaged_pages_name_the_file_and_leave_no_table(spark: Any, root: Path, 
 
 
 def test_second_ingest_at_once_is_refused(spark: Any, root: Path):
-    with lock(root, "photos"), pytest.raises(BadInputError, match=r"in use by host .* pid"):
-        ingest(spark, root, "biotrove", FIXTURES / "biotrove")
+    taken, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock(root, "photos"):
+            taken.set()
+            done.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    taken.wait(60)
+    try:
+        with pytest.raises(BadInputError, match=r"in use by host .* pid"):
+            ingest(spark, root, "biotrove", FIXTURES / "biotrove")
+    finally:
+        done.set()
+        holder.join()
     assert versions(root) == {}
 
 

@@ -171,8 +171,8 @@ def _stored(root):
 
 def test_run_writes_the_rows_once_and_records_itself(spark, root, photos):
     table_io.append_rows(root, PHOTOS, photos)
-    summary = _run(spark, root)
-    expected = expected_fates(photos, some_config(root), Lists())
+    summary = _run(spark, root, min_photos=25)
+    expected = expected_fates(photos, some_config(root, min_photos=25), Lists())
     assert _stored(root) == expected
     assert summary.changed and summary.counts["photos"] == len(photos)
     for name in (*KEPT, "withdrawn", "out_of_category", "rare_species", "over_cap", "above_species_rank"):
@@ -181,7 +181,7 @@ def test_run_writes_the_rows_once_and_records_itself(spark, root, photos):
     assert sum(summary.counts[name] for name in list(summary.counts)[1:-1]) == len(photos)
     assert summary.counts["kept_species"] == len({row[4] for row in expected if row[2] != "excluded"})
     version = _versions(root)
-    again = _run(spark, root)
+    again = _run(spark, root, min_photos=25)
     assert not again.changed and again.counts == summary.counts and _versions(root) == version
     (first, second) = table_io.read_arrow(root, RUNS).sort_by("started_at").to_pylist()
     assert first["job"] == "select" and '"selections": ' in second["output_versions"]
