@@ -6,14 +6,13 @@ the thresholds alone.
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # spark-submit runs this file alone, from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import pandas as pd
 import pyarrow as pa
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
@@ -65,29 +64,30 @@ def count_species(photos: "DataFrame", taxon_table: "DataFrame", withdrawals: "D
     )
 
 
-def count_categories(species_counts: "DataFrame", rare: int, cap: int) -> "DataFrame":
-    """One row per category that has a species, in CATEGORY_COUNTS' columns.
+def count_categories(species: pd.DataFrame, rare: int, cap: int) -> pd.DataFrame:
+    """One row per category that has a species, by category, in CATEGORY_COUNTS' columns.
+
+    In memory, since the rows of species_counts are there for the page: a second pass of Spark would cost more than it
+    counts.
 
     Args:
-        species_counts: category and num_photos of every species.
+        species: category and num_photos of every species.
         rare: species with fewer photos are in num_rare.
         cap: species with more photos are in num_over_cap.
     """
-    num_photos = F.col("num_photos")
-    return (
-        species_counts.groupBy("category")
-        .agg(
-            F.sum(num_photos).alias("photos"),
-            F.count(F.lit(1)).alias("num_species"),
-            F.percentile(num_photos, 0.5).alias("median_photos"),
-            F.percentile(num_photos, 0.95).alias("p95_photos"),
-            F.max(num_photos).alias("max_photos"),
-            F.count_if(num_photos < rare).alias("num_rare"),
-            F.count_if(num_photos > cap).alias("num_over_cap"),
-        )
-        .withColumnRenamed("photos", "num_photos")
-        .select(*CATEGORY_COUNTS.column_names)
+    num_photos = species.groupby("category", sort=True)["num_photos"]
+    counts = pd.DataFrame(
+        {
+            "num_photos": num_photos.sum(),
+            "num_species": num_photos.size(),
+            "median_photos": num_photos.median(),
+            "p95_photos": num_photos.quantile(0.95, interpolation="linear"),
+            "max_photos": num_photos.max(),
+            "num_rare": (species["num_photos"] < rare).groupby(species["category"]).sum(),
+            "num_over_cap": (species["num_photos"] > cap).groupby(species["category"]).sum(),
+        }
     )
+    return counts.rename_axis("category").reset_index().loc[:, CATEGORY_COUNTS.column_names]
 
 
 def run(spark: "SparkSession", config: CountConfig) -> Summary:
@@ -104,62 +104,55 @@ def run(spark: "SparkSession", config: CountConfig) -> Summary:
         # All passes read the same version, even if an ingest commits meanwhile.
         photos = table_io.read(spark, config.root, PHOTOS, record.input_versions["photos"])
         withdrawals = table_io.read(spark, config.root, WITHDRAWALS, record.input_versions["withdrawals"])
-        with _kept(count_species(photos, taxa(photos), withdrawals)) as species_counts:
-            species = species_counts.toArrow().sort_by([("category", "ascending"), ("place", "ascending")])
-            categories = count_categories(species_counts, config.rare, config.cap).toArrow().sort_by("category")
+        rows = count_species(photos, taxa(photos), withdrawals).toArrow()
+        species = rows.sort_by([("category", "ascending"), ("place", "ascending")]).to_pandas()
+        categories = count_categories(species, config.rare, config.cap)
+        page = config.root / "reports" / "taxa.html"
+        html = taxa_page.render(species, categories, taxa_page.Thresholds(config.rare, config.cap))
         changed = [
             _replace(config.root, SPECIES_COUNTS, species),
             _replace(config.root, CATEGORY_COUNTS, categories),
+            taxa_page.write(page, html),
         ]
-        page = config.root / "reports" / "taxa.html"
-        thresholds = taxa_page.Thresholds(config.rare, config.cap)
-        changed.append(taxa_page.write(page, taxa_page.render(species.to_pandas(), categories.to_pandas(), thresholds)))
-        counts, notes = _tally(photos, categories)
-        return record.finish(_OUTPUTS, counts, any(changed), [*notes, f"page: {page}"])
+        counts = _tally(photos, categories)
+        return record.finish(_OUTPUTS, counts, any(changed), [*_notes(categories), f"page: {page}"])
 
 
-@contextmanager
-def _kept(frame: "DataFrame") -> "Iterator[DataFrame]":
-    """The frame, stored on first use until the block ends."""
-    stored = frame.persist()
-    try:
-        yield stored
-    finally:
-        stored.unpersist()
-
-
-def _replace(root: Path, table: Table, rows: pa.Table) -> bool:
+def _replace(root: Path, table: Table, rows: pd.DataFrame) -> bool:
     """Make the table's rows those of `rows`; False, and no commit, if they are already."""
-    # The rows are here for the comparison and the page, and delta-rs commits them in a tenth of the time of Spark.
+    # The rows are in memory for the comparison and the page; delta-rs commits them in a tenth of the time of Spark.
     key = [(name, "ascending") for name in table.key]
     there = table_io.read_arrow(root, table)
-    if there.sort_by(key).equals(rows.select(there.column_names).cast(there.schema).sort_by(key)):
+    new = pa.Table.from_pandas(rows, there.schema, preserve_index=False)
+    if there.sort_by(key).equals(new.sort_by(key)):
         return False
-    table_io.replace_rows(root, table, rows)
+    table_io.replace_rows(root, table, new)
     return True
 
 
-def _tally(photos: "DataFrame", categories: pa.Table) -> tuple[dict[str, int], list[str]]:
-    """Photos counted and left out with the number of species, and a line per category."""
+def _tally(photos: "DataFrame", categories: pd.DataFrame) -> dict[str, int]:
+    """Photos counted and left out, and the number of species."""
     seen = photos.agg(
         F.count(F.lit(1)).alias("photos"), F.count_if(F.col("taxon_rank") != "species").alias("above_species")
     ).first()
     assert seen is not None, "an aggregate without groups has one row"
-    rows = categories.to_pylist()
-    counted = sum(row["num_photos"] for row in rows)
-    counts = {
+    counted = int(categories["num_photos"].sum())
+    return {
         "photos": seen["photos"],
         "counted": counted,
         "above_species_rank": seen["above_species"],
         "withdrawn": seen["photos"] - seen["above_species"] - counted,
-        "species": sum(row["num_species"] for row in rows),
+        "species": int(categories["num_species"].sum()),
     }
-    notes = [
+
+
+def _notes(categories: pd.DataFrame) -> list[str]:
+    """A line per category."""
+    return [
         f"{row['category']}: {row['num_photos']:,} photos of {row['num_species']:,} species, "
         f"median {row['median_photos']:,.0f}, most {row['max_photos']:,}"
-        for row in rows
+        for row in categories.to_dict("records")
     ]
-    return counts, notes
 
 
 def main() -> None:

@@ -17,21 +17,20 @@ class Scratch:
 
     def __init__(self, spark: "SparkSession", root: Path, name: str) -> None:
         self._spark = spark
-        self._folder = root / "scratch" / name
+        self._folder = root / f"scratch-{name}"
 
     def __enter__(self) -> "Scratch":
         """Remove what a killed run left behind."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
         self._folder.mkdir(parents=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the folder, and the one above if nothing else is in it."""
+        """Remove the folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
-        if not any(self._folder.parent.iterdir()):
-            self._folder.parent.rmdir()
 
     def keep(self, name: str, frame: "DataFrame") -> "DataFrame":
         """Compute the frame now; returns the same rows, read from disk."""

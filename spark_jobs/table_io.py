@@ -55,10 +55,15 @@ def create(root: Path, table: Table) -> None:
         mode="ignore",
         name=table.name,
         description=f"{table.comment} (taxaflow schema {SCHEMA_VERSION})",
-        configuration=_PROPERTIES,
+        configuration=_properties(table),
     )
     if table.checks:
         created.alter.add_constraint(dict(table.checks))
+
+
+def _properties(table: Table) -> dict[str, str | None]:
+    few_stats = {"delta.dataSkippingStatsColumns": ",".join(table.stats_columns)} if table.stats_columns else {}
+    return {**_PROPERTIES, **few_stats}
 
 
 def open_table(root: Path, table: Table) -> deltalake.DeltaTable:

@@ -61,7 +61,7 @@ def test_fixture_counts_add_up_and_are_recorded(fixture_root: Any):
     assert json.loads(run["counts"]) == dict(summary.counts)
     assert json.loads(run["output_versions"])["photos"] == table_io.version(root, PHOTOS)
     assert table_io.read_arrow(root, WITHDRAWALS).num_rows == 0
-    assert not (root / "scratch").exists()
+    assert not (root / "scratch-ingest").exists()
 
 
 def test_fixture_photos_are_cleaned(fixture_root: Any):
@@ -241,6 +241,22 @@ def test_only_rejects_still_makes_all_tables(spark: Any, root: Path, tmp_path: P
     assert [row["num_rows"] for row in rejects_of(root)] == [1, 1]
 
 
+def test_input_without_photos_changes_no_photo(spark: Any, root: Path, tmp_path: Path):
+    ingest(spark, root, "biotrove", write_rows(tmp_path / "first.parquet", [source_row(1)]))
+    before = versions(root)
+    for name in ("none.csv", "none.parquet"):
+        empty = write_rows(tmp_path / name, [source_row(1)])
+        if name.endswith(".csv"):
+            empty.write_text(empty.read_text().splitlines()[0] + "\n")
+        else:
+            pq.write_table(pq.read_table(empty).slice(0, 0), empty)
+        summary = ingest(spark, root, "biotrove", empty)
+        assert (set(summary.counts.values()), summary.changed) == ({0}, False)
+    only_bad = write_rows(tmp_path / "bad.csv", [source_row(2, photo_url="x")])
+    assert ingest(spark, root, "biotrove", only_bad, complete=True).counts["gone"] == 1
+    assert versions(root)["photos"] == before["photos"] + 1
+
+
 def test_damaged_pages_name_the_file_and_leave_no_table(spark: Any, root: Path, tmp_path: Path):
     write_rows(tmp_path / "in" / "good.parquet", [source_row(1)])
     bad = write_rows(tmp_path / "in" / "bad.parquet", [source_row(number) for number in range(200)])
@@ -250,7 +266,7 @@ def test_damaged_pages_name_the_file_and_leave_no_table(spark: Any, root: Path, 
     with pytest.raises(BadInputError, match=r"bad\.parquet"):
         ingest(spark, root, "biotrove", tmp_path / "in")
     assert versions(root) == {}
-    assert not (root / "scratch").exists()
+    assert not (root / "scratch-ingest").exists()
 
 
 def test_second_ingest_at_once_is_refused(spark: Any, root: Path):

@@ -95,6 +95,15 @@ def test_lists_at_most_forty_species_most_photos_first() -> None:
     assert shown == [f"s{number:03}" for number in range(49, 9, -1)]
 
 
+def test_bars_are_as_long_as_their_numbers() -> None:
+    page = _page(_species())
+    categories = page[page.index('id="categories"') : page.index('id="top"')]
+    top = page[page.index('id="top"') : page.index('id="tail"')]
+    # Photos: Aves 1,220 and Plantae 64; species: two each; then the four species.
+    assert re.findall(r"width:([\d.]+%)", categories) == ["100.00%", "5.25%", "100.00%", "100.00%"]
+    assert re.findall(r"width:([\d.]+%)", top) == ["100.00%", "2.83%", "2.50%", "1.67%"]
+
+
 def test_needs_nothing_from_elsewhere() -> None:
     page = _page(_species())
     elements = _Elements(page)
