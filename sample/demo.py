@@ -5,7 +5,6 @@ nothing to do.
 """
 
 import argparse
-import csv
 import shlex
 import subprocess
 import sys
@@ -14,13 +13,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
 import taxaflow
 from spark_jobs.status import DatasetState, dataset_states
 from spark_jobs.table_io import read_arrow
-from spark_jobs.tables import SELECTIONS
+from spark_jobs.tables import PHOTOS, SELECTIONS
 
 SAMPLE = Path(__file__).resolve().parent
 SNAPSHOT = "2026-10"
@@ -39,37 +39,42 @@ def run_demo(root: Path) -> None:
     started = time.monotonic()
     drawings = root / "drawings"
     python(["-m", "sample.draw_specimens", str(drawings)])
-    drawn_species = write_drawn_species(drawings)
     with photo_server(drawings, root / "server") as base_url:
-        for command in commands(root, drawings, drawn_species, base_url):
+        for command in ingest_commands(root, drawings):
+            run_command(command)
+        for command in dataset_commands(root, write_drawn_photos(root), base_url):
             run_command(command)
     for dataset in ("demo", "sample"):
         python(["-m", "sample.open_shards", str(root / "shards" / dataset / "manifest.json")])
     print_outcome(root, time.monotonic() - started)
 
 
-def commands(root: Path, drawings: Path, drawn_species: Path, base_url: str) -> list[list[str]]:
-    """The `taxaflow` commands of the demo, without the program's name."""
+def ingest_commands(root: Path, drawings: Path) -> list[list[str]]:
+    """The `taxaflow` commands that fill the photos table, without the program's name."""
+    files = {"sample": SAMPLE / "photos.csv", "drawings": drawings / "photos.csv"}
+    options = ["--snapshot", SNAPSHOT, "--root", str(root)]
+    return [
+        ["data", "ingest", "--source", "csv", "--source-name", name, "--input", str(file), *options]
+        for name, file in files.items()
+    ]
 
-    def ingest(name: str, file: Path) -> list[str]:
-        options = ["--source", "csv", "--source-name", name, "--input", str(file), "--snapshot", SNAPSHOT]
-        return ["data", "ingest", *options, "--root", str(root)]
 
-    def download(dataset: str, samples: str) -> list[str]:
-        options = ["--samples-per-shard", samples, "--base-url", base_url, "--user-agent", "taxaflow demo"]
+def dataset_commands(root: Path, drawn_photos: Path, base_url: str) -> list[list[str]]:
+    """The `taxaflow` commands that make and show the datasets `demo` and `sample`, without the program's name."""
+
+    def download(dataset: str) -> list[str]:
+        options = ["--samples-per-shard", "100", "--base-url", base_url, "--user-agent", "taxaflow demo"]
         return ["data", "download", "--dataset", dataset, *options, "--root", str(root)]
 
     thresholds = ["--min-photos", "10", "--max-photos", "40", "--val", "0.15", "--test", "0.15", "--seed", "42"]
     all_categories = "Aves,Arachnida,Insecta,Reptilia,Plantae,Fungi,Mollusca,other"
-    real = ["--min-photos", "1", "--categories", all_categories, "--heldout-species", str(drawn_species)]
+    real = ["--min-photos", "1", "--categories", all_categories, "--exclude-photos", str(drawn_photos)]
     return [
-        ingest("sample", SAMPLE / "photos.csv"),
-        ingest("drawings", drawings / "photos.csv"),
         ["data", "count", "--rare", "10", "--cap", "40", "--root", str(root)],
         ["data", "select", "--dataset", "demo", *thresholds, "--root", str(root)],
         ["data", "select", "--dataset", "sample", *real, "--root", str(root)],
-        download("demo", "100"),
-        download("sample", "100"),
+        download("demo"),
+        download("sample"),
         ["data", "label", "--root", str(root)],
         ["data", "status", "--root", str(root)],
     ]
@@ -119,13 +124,11 @@ def wait_for_port(port_file: Path, server: subprocess.Popen) -> int:
     sys.exit(f"demo: the photo server did not start within {SERVER_START_S:.0f} s")
 
 
-def write_drawn_species(drawings: Path) -> Path:
-    """A CSV of the species that are drawn, for --heldout-species: the second dataset shall hold real photos only."""
-    with (drawings / "photos.csv").open(newline="", encoding="utf-8") as file:
-        species = sorted({(row["kingdom"], row["genus"], row["species"]) for row in csv.DictReader(file)})
-    path = drawings.parent / "drawn_species.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("kingdom", "genus", "species"), *species])
+def write_drawn_photos(root: Path) -> Path:
+    """A CSV of the ids of all drawings, for --exclude-photos: the second dataset shall hold real photos only."""
+    drawn = read_arrow(root, PHOTOS, ["photo_id"], pc.field("source") == "drawings").column("photo_id")
+    path = root / "drawn_photos.csv"
+    path.write_text("\n".join(["photo_id", *map(str, sorted(drawn.to_pylist()))]) + "\n", encoding="utf-8")
     return path
 
 

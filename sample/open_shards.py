@@ -6,8 +6,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import webdataset
 from PIL import Image
+from webdataset.compat import WebDataset
 
 from taxonomy.captions import CaptionFields, captions
 from taxonomy.ranks import RANKS
@@ -21,7 +21,7 @@ def main() -> None:
     manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
     for split, shards in manifest["splits"].items():
         urls = [str(manifest_path.parent / shard["file"]) for shard in shards]
-        samples = list(webdataset.WebDataset(urls, shardshuffle=False))
+        samples = list(WebDataset(urls, shardshuffle=False))
         planned = sum(shard["num_samples"] for shard in shards)
         assert len(samples) == planned, f"{split}: {len(samples)} samples read, the manifest says {planned}"
         species = Counter(json.loads(sample["json"])["scientific_name"] for sample in samples)

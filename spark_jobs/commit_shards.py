@@ -114,7 +114,7 @@ class ShardStore:
         for start in range(0, len(missing), _LEDGER_BATCH):
             batch = missing[start : start + _LEDGER_BATCH]
             photos = [read_sidecar(self._sidecar(row))[1] for row in batch]
-            table_io.append_rows(self.root, DOWNLOADS, pa.concat_tables(photos))
+            table_io.append_arrow(self.root, DOWNLOADS, pa.concat_tables(photos))
 
     def _sidecar(self, row: CommittedShard) -> Path:
         return self.folder / row.split / (row.shard_file + SIDECAR_SUFFIX)

@@ -2,8 +2,8 @@
 
 A window over whole rows would shuffle every photo. Here one count per species tells which are over the cap; of those,
 a narrow band of hashes must hold the cut-off, and only the hashes in that band travel.
-Source: reservoir-free order sampling by hash; the band is the mean plus and minus `num_sigmas` standard deviations of
-a Poisson count, so that a band misses its cut-off about once in 10^9 species. Missed ones are done without a band.
+The number of hashes below a bound is close to Poisson; a band ends where the cut-off would be `num_sigmas` standard
+deviations away, so that about one species in 10^8 has its cut-off outside. Such species are done without a band.
 """
 
 import math

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import deltalake
 import pyarrow as pa
@@ -110,25 +110,30 @@ def read_arrow(
     return open_table(root, table).to_pyarrow_dataset().to_table(columns=columns, filter=where)
 
 
-def append_rows(root: Path, table: Table, rows: Sequence[dict[str, object]] | pa.Table) -> None:
-    """Append rows by one commit of delta-rs, in the order of the table's columns; none means no commit."""
-    create(root, table)
-    opened = open_table(root, table)
-    schema = pa.schema(opened.schema().to_arrow())
-    if isinstance(rows, pa.Table):
-        data = rows.select(schema.names).cast(schema)
-    else:
-        data = pa.Table.from_pylist(list(rows), schema)
-    if data.num_rows:
-        deltalake.write_deltalake(opened, data, mode="append")
+def append_rows(root: Path, table: Table, rows: Sequence[dict[str, object]]) -> None:
+    """Append rows by one commit of delta-rs; none means no commit."""
+    if rows:
+        create(root, table)
+        opened = open_table(root, table)
+        schema = pa.schema(opened.schema().to_arrow())
+        deltalake.write_deltalake(opened, pa.Table.from_pylist(list(rows), schema), mode="append")
+
+
+def append_arrow(root: Path, table: Table, rows: pa.Table) -> None:
+    """Append rows that are in memory as arrow by one commit of delta-rs, columns by name."""
+    _write_arrow(root, table, rows, "append")
 
 
 def replace_rows(root: Path, table: Table, rows: pa.Table) -> None:
     """Replace all rows by one commit of delta-rs, in their order: for small tables whose rows are in memory anyway."""
+    _write_arrow(root, table, rows, "overwrite")
+
+
+def _write_arrow(root: Path, table: Table, rows: pa.Table, mode: Literal["append", "overwrite"]) -> None:
     create(root, table)
     opened = open_table(root, table)
     schema = pa.schema(opened.schema().to_arrow())
-    deltalake.write_deltalake(opened, rows.select(schema.names).cast(schema), mode="overwrite")
+    deltalake.write_deltalake(opened, rows.select(schema.names).cast(schema), mode=mode)
 
 
 def has_rows(root: Path, table: Table, where: pc.Expression | None = None) -> bool:
