@@ -42,7 +42,7 @@ def test_first_cell_says_question_inputs_and_runtime() -> None:
 
 
 def _write_table(root: Path, table: Table, rows: list[dict]) -> None:
-    table_io.append_rows(root, table, pa.Table.from_pylist(rows).select(table.column_names))
+    table_io.append_arrow(root, table, pa.Table.from_pylist(rows).select(table.column_names))
 
 
 def _picture(brightness: int) -> bytes:
