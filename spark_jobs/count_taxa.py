@@ -22,7 +22,7 @@ from spark_jobs.config import CountConfig
 from spark_jobs.locks import lock
 from spark_jobs.runs import Run, Summary
 from spark_jobs.tables import CATEGORY_COUNTS, PHOTOS, SPECIES_COUNTS, WITHDRAWALS, Table
-from spark_jobs.taxa import taxa
+from spark_jobs.taxa import elect, taxon_names
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -40,25 +40,64 @@ def check(config: CountConfig) -> None:
     table_io.versions(config.root, (WITHDRAWALS, *_OUTPUTS))
 
 
-def count_species(photos: "DataFrame", taxon_table: "DataFrame", withdrawals: "DataFrame") -> "DataFrame":
-    """One row per species that has a photo, in SPECIES_COUNTS' columns.
+def tally_names(photos: "DataFrame", withdrawals: "DataFrame") -> "DataFrame":
+    """`taxa.taxon_names` of the photos with what there is to count of each combination of names, in one scan.
 
-    Only ids travel: photos are counted per species and observation, those per species, and names are joined last.
+    Returns:
+        Beside the names and `num`: num_counted, photos that count; num_single, those of them that are their own
+        group; num_grouped, those that name an observation.
 
     Args:
-        photos: photo_id (unique), taxon_id, group_id, taxon_rank, gone_snapshot.
-        taxon_table: what `taxa` makes of all photos.
+        photos: as `taxa.taxa` needs them, with group_id and gone_snapshot.
         withdrawals: photo_id.
     """
-    is_counted = (F.col("taxon_rank") == "species") & F.col("gone_snapshot").isNull()
-    present = photos.filter(is_counted).join(F.broadcast(withdrawals.select("photo_id")), "photo_id", "left_anti")
-    groups = present.groupBy("taxon_id", "group_id").agg(F.count(F.lit(1)).alias("num_photos"))
-    counts = groups.groupBy("taxon_id").agg(
-        F.sum("num_photos").alias("num_photos"), F.count(F.lit(1)).alias("num_groups")
+    is_single = F.col("group_id") == F.col("photo_id").cast("string")
+    marked = _mark_counted(photos, withdrawals)
+    return taxon_names(
+        marked,
+        num_counted=F.count_if("is_counted"),
+        num_single=F.count_if(F.col("is_counted") & is_single),
+        num_grouped=F.count_if(F.col("is_counted") & ~is_single),
     )
+
+
+def _mark_counted(photos: "DataFrame", withdrawals: "DataFrame") -> "DataFrame":
+    """The photos with is_counted: known to species and not withdrawn."""
+    withdrawn = F.broadcast(withdrawals.select("photo_id", F.lit(True).alias("is_withdrawn")))
+    is_present = F.col("gone_snapshot").isNull() & F.col("is_withdrawn").isNull()
+    is_counted = (F.col("taxon_rank") == "species") & is_present
+    return photos.join(withdrawn, "photo_id", "left").withColumn("is_counted", is_counted).drop("is_withdrawn")
+
+
+def count_observations(photos: "DataFrame", withdrawals: "DataFrame") -> "DataFrame":
+    """taxon_id and num_observations: groups among the counted photos that name an observation.
+
+    A group whose id is also that of a counted photo of the species which is its own group is left out: that photo
+    stands for it.
+    """
+    counted = _mark_counted(photos, withdrawals).filter("is_counted").select("photo_id", "taxon_id", "group_id")
+    own_id = F.col("photo_id").cast("string")
+    groups = counted.filter(F.col("group_id") != own_id).select("taxon_id", "group_id").distinct()
+    single = counted.filter(F.col("group_id") == own_id).select("taxon_id", "group_id")
+    alone = groups.join(single, ["taxon_id", "group_id"], "left_anti")
+    return alone.groupBy("taxon_id").agg(F.count(F.lit(1)).alias("num_observations"))
+
+
+def count_species(names: "DataFrame", observations: "DataFrame") -> "DataFrame":
+    """One row per species that has a photo, in SPECIES_COUNTS' columns.
+
+    Args:
+        names: what `tally_names` returns, kept: it is used twice.
+        observations: what `count_observations` returns.
+    """
+    counts = names.groupBy("taxon_id").agg(
+        F.sum("num_counted").alias("num_photos"), F.sum("num_single").alias("num_single")
+    )
+    counts = counts.filter("num_photos > 0").join(observations, "taxon_id", "left")
+    counts = counts.withColumn("num_groups", F.col("num_single") + F.coalesce("num_observations", F.lit(0)))
     in_category = Window.partitionBy("category").orderBy(F.desc("num_photos"), "taxon_id")
     return (
-        counts.join(taxon_table, "taxon_id", "inner")
+        counts.join(elect(names), "taxon_id", "inner")
         .withColumn("place", F.row_number().over(in_category))
         .select(*SPECIES_COUNTS.column_names)
     )
@@ -104,7 +143,10 @@ def run(spark: "SparkSession", config: CountConfig) -> Summary:
         # All passes read the same version, even if an ingest commits meanwhile.
         photos = table_io.read(spark, config.root, PHOTOS, record.input_versions["photos"])
         withdrawals = table_io.read(spark, config.root, WITHDRAWALS, record.input_versions["withdrawals"])
-        rows = count_species(photos, taxa(photos), withdrawals).toArrow()
+        names = tally_names(photos, withdrawals).persist()
+        seen = _tally(names)
+        rows = count_species(names, _observations(spark, seen, photos, withdrawals)).toArrow()
+        names.unpersist()
         species = rows.sort_by([("category", "ascending"), ("place", "ascending")]).to_pandas()
         categories = count_categories(species, config.rare, config.cap)
         page = config.root / "reports" / "taxa.html"
@@ -114,8 +156,18 @@ def run(spark: "SparkSession", config: CountConfig) -> Summary:
             _replace(config.root, CATEGORY_COUNTS, categories),
             taxa_page.write(page, html),
         ]
-        counts = _tally(photos, categories)
+        counts = {name: seen[name] for name in ("photos", "counted", "above_species_rank", "withdrawn")}
+        counts["species"] = len(species)
         return record.finish(_OUTPUTS, counts, any(changed), [*_notes(categories), f"page: {page}"])
+
+
+def _observations(
+    spark: "SparkSession", seen: dict[str, int], photos: "DataFrame", withdrawals: "DataFrame"
+) -> "DataFrame":
+    """The observations per species; a constant where no photo names one, which spares a pass over all photos."""
+    if seen["grouped"]:
+        return count_observations(photos, withdrawals)
+    return spark.createDataFrame([], "taxon_id long, num_observations long")
 
 
 def _replace(root: Path, table: Table, rows: pd.DataFrame) -> bool:
@@ -130,20 +182,17 @@ def _replace(root: Path, table: Table, rows: pd.DataFrame) -> bool:
     return True
 
 
-def _tally(photos: "DataFrame", categories: pd.DataFrame) -> dict[str, int]:
-    """Photos counted and left out, and the number of species."""
-    seen = photos.agg(
-        F.count(F.lit(1)).alias("photos"), F.count_if(F.col("taxon_rank") != "species").alias("above_species")
+def _tally(names: "DataFrame") -> dict[str, int]:
+    """Photos in all, counted, above species rank, withdrawn, and of the counted those that name an observation."""
+    found = names.agg(
+        F.sum("num").alias("photos"),
+        F.sum("num_counted").alias("counted"),
+        F.sum(F.when(F.col("taxon_rank") != "species", F.col("num"))).alias("above_species_rank"),
+        F.sum("num_grouped").alias("grouped"),
     ).first()
-    assert seen is not None, "an aggregate without groups has one row"
-    counted = int(categories["num_photos"].sum())
-    return {
-        "photos": seen["photos"],
-        "counted": counted,
-        "above_species_rank": seen["above_species"],
-        "withdrawn": seen["photos"] - seen["above_species"] - counted,
-        "species": int(categories["num_species"].sum()),
-    }
+    assert found is not None, "an aggregate without groups has one row"
+    seen = {name: number or 0 for name, number in found.asDict().items()}
+    return seen | {"withdrawn": seen["photos"] - seen["above_species_rank"] - seen["counted"]}
 
 
 def _notes(categories: pd.DataFrame) -> list[str]:

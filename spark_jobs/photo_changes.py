@@ -16,7 +16,8 @@ from spark_jobs.repeated_photos import Incoming, broadcast_if_few
 from spark_jobs.resolve_taxa import LINEAGE_COLUMNS
 from spark_jobs.scratch import Scratch
 from spark_jobs.tables import PHOTOS
-from taxonomy.ranks import CATEGORIES, OTHER_CATEGORY, RANKS
+from spark_jobs.taxa import category_column
+from taxonomy.ranks import RANKS
 
 COMPARED_COLUMNS = [name for name in PHOTO_COLUMNS if name not in ("photo_id", "group_id", "source")]
 
@@ -179,11 +180,3 @@ def _filled_value(name: str) -> Column:
 
 def _same_taxon() -> Column:
     return F.col("old.taxon_id") == F.col("new.taxon_id")
-
-
-def category_column() -> Column:
-    """taxonomy.ranks.category_of as a Spark expression over the rank columns."""
-    category = F.lit(None).cast("string")
-    for name, (rank, value) in CATEGORIES.items():
-        category = F.coalesce(category, F.when(F.col(rank) == value, name))
-    return F.coalesce(category, F.lit(OTHER_CATEGORY))

@@ -147,22 +147,29 @@ def has_rows(root: Path, table: Table, where: pc.Expression | None = None) -> bo
 
 
 def read(spark: "SparkSession", root: Path, table: Table, version: int | None = None) -> "DataFrame":
-    """The table's rows, columns in table order.
+    """The table's rows at one version, columns in table order; later commits do not change the frame.
+
+    delta-rs says which files make up the version and Spark reads those: the same rows as Spark's own Delta reader
+    gives (there are no deletion vectors), without the seconds it spends on the log of each table.
 
     Args:
         spark: the session.
         root: where all data lives.
         table: which table.
-        version: the version to read; None means the newest whenever an action runs, which may differ between two.
+        version: the version to read; None means the newest now.
 
     Raises:
         BadInputError: as `open_table`.
     """
-    open_table(root, table)
-    reader = spark.read.format("delta")
-    if version is not None:
-        reader = reader.option("versionAsOf", version)
-    return reader.load(str(table_path(root, table))).select(*_quoted(table))
+    from pyspark.sql.types import StructType
+
+    opened = open_table(root, table)
+    if version is not None and version != opened.version():
+        opened.load_as_version(version)
+    schema = StructType.fromJson(table.schema_json())
+    files = opened.file_uris()
+    rows = spark.read.schema(schema).parquet(*files) if files else spark.createDataFrame([], schema)
+    return rows.select(*_quoted(table))
 
 
 def append(root: Path, table: Table, rows: "DataFrame") -> None:

@@ -21,11 +21,13 @@ pytestmark = pytest.mark.spark
 
 
 def _counted(spark: "SparkSession", rows: list[dict[str, object]], withdrawn: list[int]) -> "DataFrame":
-    from spark_jobs.count_taxa import count_species
-    from spark_jobs.taxa import taxa
+    return _count(cp.photos_frame(spark, rows), cp.withdrawals_frame(spark, withdrawn))
 
-    photos = cp.photos_frame(spark, rows)
-    return count_species(photos, taxa(photos), cp.withdrawals_frame(spark, withdrawn))
+
+def _count(photos: "DataFrame", withdrawals: "DataFrame") -> "DataFrame":
+    from spark_jobs.count_taxa import count_observations, count_species, tally_names
+
+    return count_species(tally_names(photos, withdrawals), count_observations(photos, withdrawals))
 
 
 def _garden() -> list[dict[str, object]]:
@@ -129,15 +131,14 @@ def _oracle(rows: list[dict[str, object]], withdrawn: list[int]) -> pd.DataFrame
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_equals_pandas_for_any_partitions(spark: "SparkSession", seed: int) -> None:
-    from spark_jobs.count_taxa import count_categories, count_species
-    from spark_jobs.taxa import taxa
+    from spark_jobs.count_taxa import count_categories
     from tests.spark_jobs.species_rows import category_frame
 
     rows = _random_photos(seed)
     withdrawn = list(range(0, len(rows), 17))
     oracle = _oracle(rows, withdrawn)
     photos = cp.photos_frame(spark, rows).repartition(7 * seed)
-    species = count_species(photos, taxa(photos), cp.withdrawals_frame(spark, withdrawn))
+    species = _count(photos, cp.withdrawals_frame(spark, withdrawn))
     found = species.toArrow().sort_by("taxon_id").to_pylist()
     assert found == oracle.sort_values("taxon_id")[SPECIES_COUNTS.column_names].to_dict("records")
     categories = count_categories(species.toPandas(), 3, 40).to_dict("records")

@@ -134,7 +134,7 @@ def test_group_never_changes_and_gone_is_cleared_by_the_own_source_only(spark: A
 
 
 def test_category_expression_agrees_with_the_taxonomy(spark: Any):
-    from spark_jobs.photo_changes import category_column
+    from spark_jobs.taxa import category_column
 
     lineages = [{rank: name} for rank, name in CATEGORIES.values()]
     lineages += [{"kingdom": "Plantae", "class": "Aves"}, {"class": "Mammalia"}, {}]
