@@ -23,7 +23,7 @@ from spark_jobs.locks import lock
 from spark_jobs.runs import Run, Summary
 from spark_jobs.species_cap import Keep, cut_offs
 from spark_jobs.tables import EXCLUSION_REASONS, PHOTOS, RUNS, SELECTIONS, SHARD_PLAN, WITHDRAWALS
-from spark_jobs.taxa import taxa
+from spark_jobs.taxa import elect, taxon_names
 from taxonomy.errors import BadInputError
 from taxonomy.shards import SPLITS
 
@@ -71,75 +71,86 @@ def _last_select_config(root: Path, dataset: str) -> dict[str, object]:
     return next((config for config in reversed(configs) if config["dataset"] == dataset), {})
 
 
-def _as_it_is(frame: "DataFrame") -> "DataFrame":
-    return frame
-
-
-def transform(
-    photos: "DataFrame",
-    taxon_table: "DataFrame",
-    withdrawals: "DataFrame",
-    excluded: exclusions.Exclusions,
-    config: SelectConfig,
-    keep: Keep = _as_it_is,
+def mark_photos(
+    photos: "DataFrame", withdrawals: "DataFrame", excluded: exclusions.Exclusions, config: SelectConfig
 ) -> "DataFrame":
-    """The rows of one dataset in SELECTIONS' columns, one per photo.
+    """The photos with the tests that look at a photo alone: is_withdrawn, has_other_license, is_benchmark, is_heldout.
 
     Args:
-        photos: photo_id (unique), group_id, taxon_id, license, gone_snapshot.
-        taxon_table: what `taxa` makes of all photos.
+        photos: as `taxa.taxa` needs them, with group_id, license and gone_snapshot.
         withdrawals: photo_id.
         excluded: photos and taxa that lists exclude.
         config: the rules.
-        keep: called on the frames with a row per taxon that are used more than once.
     """
-    marks = _photo_marks(withdrawals, excluded)
-    taxon_rules = keep(_taxon_rules(taxon_table, excluded, config))
-    tested = (
-        photos.select("photo_id", "group_id", "taxon_id", "license", "gone_snapshot")
-        .join(F.broadcast(marks), "photo_id", "left")
-        .join(F.broadcast(taxon_rules), "taxon_id", "left")
-        .withColumn("early_reason", _early_reason(config))
-    )
-    eligible = tested.filter(F.col("early_reason").isNull())
-    counts = keep(eligible.groupBy("taxon_id").agg(F.count(F.lit(1)).alias("num_photos")))
-    cap_hashes = eligible.select("taxon_id", hashes.cap_hash(config.seed).alias("cap_hash"))
-    cuts = cut_offs(cap_hashes, counts, config.max_photos, keep)
-    limits = counts.join(F.broadcast(cuts), "taxon_id", "left")
-    decided = tested.join(F.broadcast(limits), "taxon_id", "left").withColumn("reason", _reason(config))
-    return _in_table_order(decided, config)
-
-
-def _photo_marks(withdrawals: "DataFrame", excluded: exclusions.Exclusions) -> "DataFrame":
-    """photo_id and photo_reasons, an array, of every photo that a list or a withdrawal names."""
     withdrawn = withdrawals.select("photo_id", F.lit(_WITHDRAWN).alias("reason"))
     named = withdrawn.unionByName(excluded.photos)
-    return named.groupBy("photo_id").agg(F.collect_set("reason").alias("photo_reasons"))
+    marks = named.groupBy("photo_id").agg(F.collect_set("reason").alias("reasons"))
+    marked = photos.join(F.broadcast(marks), "photo_id", "left")
+    return marked.withColumns(
+        {
+            "is_withdrawn": F.col("gone_snapshot").isNotNull() | _is_listed("reasons", _WITHDRAWN),
+            "has_other_license": _has_other_license(config),
+            "is_benchmark": _is_listed("reasons", exclusions.BENCHMARK_OVERLAP),
+            "is_heldout": _is_listed("reasons", exclusions.HELDOUT_SPECIES),
+        }
+    )
 
 
-def _taxon_rules(taxon_table: "DataFrame", excluded: exclusions.Exclusions, config: SelectConfig) -> "DataFrame":
-    """taxon_id, in_category, is_species, and taxon_reasons, an array or null, of every taxon."""
-    listed = excluded.taxa.groupBy("taxon_id").agg(F.collect_set("reason").alias("taxon_reasons"))
-    return taxon_table.join(F.broadcast(listed), "taxon_id", "left").select(
+def name_votes(marked: "DataFrame") -> "DataFrame":
+    """`taxa.taxon_names` of marked photos with num_passing: photos that pass every test of a photo alone."""
+    fails = F.col("is_withdrawn") | F.col("has_other_license") | F.col("is_benchmark") | F.col("is_heldout")
+    return taxon_names(marked, num_passing=F.count_if(~fails))
+
+
+def taxon_rules(
+    votes: "DataFrame", taxon_table: "DataFrame", excluded: exclusions.Exclusions, config: SelectConfig
+) -> "DataFrame":
+    """What the selection says of each taxon.
+
+    Args:
+        votes: what `name_votes` returns.
+        taxon_table: `taxa.elect` of the votes.
+        excluded: photos and taxa that lists exclude.
+        config: the rules.
+
+    Returns:
+        taxon_id; category; taxon_reason: out_of_category, above_species_rank or null; is_benchmark_taxon,
+        is_heldout_taxon; num_photos: photos that pass every test before the thresholds.
+    """
+    listed = excluded.taxa.groupBy("taxon_id").agg(F.collect_set("reason").alias("reasons"))
+    passing = votes.groupBy("taxon_id").agg(F.sum("num_passing").alias("num_passing"))
+    reason = F.coalesce(
+        F.when(~F.col("category").isin(*config.categories), "out_of_category"),
+        F.when(F.col("taxon_rank") != "species", "above_species_rank"),
+    )
+    is_benchmark = _is_listed("reasons", exclusions.BENCHMARK_OVERLAP)
+    is_heldout = _is_listed("reasons", exclusions.HELDOUT_SPECIES)
+    joined = taxon_table.join(passing, "taxon_id", "inner").join(F.broadcast(listed), "taxon_id", "left")
+    return joined.select(
         "taxon_id",
-        F.col("category").isin(*config.categories).alias("in_category"),
-        (F.col("taxon_rank") == "species").alias("is_species"),
-        "taxon_reasons",
+        "category",
+        reason.alias("taxon_reason"),
+        is_benchmark.alias("is_benchmark_taxon"),
+        is_heldout.alias("is_heldout_taxon"),
+        F.when(reason.isNull() & ~is_benchmark & ~is_heldout, F.col("num_passing")).otherwise(0).alias("num_photos"),
     )
 
 
-def _early_reason(config: SelectConfig) -> "Column":
-    """The first reason that concerns the photo and its taxon alone, or null: such photos count for the thresholds."""
-    return F.coalesce(
-        F.when(F.col("gone_snapshot").isNotNull() | _is_listed("photo_reasons", _WITHDRAWN), _WITHDRAWN),
-        F.when(~F.col("in_category"), "out_of_category"),
-        F.when(~F.col("is_species"), "above_species_rank"),
-        F.when(_has_other_license(config), "license"),
-        *(
-            F.when(_is_listed("photo_reasons", reason) | _is_listed("taxon_reasons", reason), reason)
-            for reason in (exclusions.BENCHMARK_OVERLAP, exclusions.HELDOUT_SPECIES)
-        ),
-    )
+def transform(marked: "DataFrame", rules: "DataFrame", config: SelectConfig, keep: Keep) -> "DataFrame":
+    """The rows of one dataset in SELECTIONS' columns, one per photo.
+
+    Args:
+        marked: what `mark_photos` returns.
+        rules: what `taxon_rules` returns, kept: it is used more than once.
+        config: the thresholds and shares.
+        keep: called on frames with a row per taxon that are used more than once.
+    """
+    fails = F.col("is_withdrawn") | F.col("has_other_license") | F.col("is_benchmark") | F.col("is_heldout")
+    cap_hashes = marked.filter(~fails).select("taxon_id", hashes.cap_hash(config.seed).alias("cap_hash"))
+    cuts = cut_offs(cap_hashes, rules.select("taxon_id", "num_photos"), config.max_photos, keep)
+    limits = keep(rules.join(F.broadcast(cuts), "taxon_id", "left").drop("category"))
+    decided = marked.join(F.broadcast(limits), "taxon_id", "left").withColumn("reason", _reason(config))
+    return _in_table_order(decided, config)
 
 
 def _is_listed(reasons: str, reason: str) -> "Column":
@@ -155,8 +166,13 @@ def _has_other_license(config: SelectConfig) -> "Column":
 
 
 def _reason(config: SelectConfig) -> "Column":
+    """The first of EXCLUSION_REASONS that holds for a marked photo and its taxon's rules, null where none does."""
     return F.coalesce(
-        "early_reason",
+        F.when(F.col("is_withdrawn"), _WITHDRAWN),
+        "taxon_reason",
+        F.when(F.col("has_other_license"), "license"),
+        F.when(F.col("is_benchmark") | F.col("is_benchmark_taxon"), exclusions.BENCHMARK_OVERLAP),
+        F.when(F.col("is_heldout") | F.col("is_heldout_taxon"), exclusions.HELDOUT_SPECIES),
         F.when(F.col("num_photos") < config.min_photos, "rare_species"),
         F.when(hashes.cap_hash(config.seed) > F.col("cut_hash"), "over_cap"),
     )
@@ -189,15 +205,18 @@ def run(spark: "SparkSession", config: SelectConfig) -> Summary:
         # All passes read the same version, even if an ingest commits meanwhile.
         photos = table_io.read(spark, config.root, PHOTOS, record.input_versions["photos"])
         withdrawals = _withdrawals(spark, config.root, record.input_versions["withdrawals"])
-        # Only the export shows common names; without them the names to count are fewer.
+        # Only the export shows common names; without them there are fewer names to count.
         named = photos if config.export is not None else photos.withColumn("common_name", F.lit(None).cast("string"))
-        taxon_table = keep(taxa(named))
         lists = exclusions.read_lists(config)
         excluded = exclusions.to_frames(spark, lists)
-        selection = transform(photos, taxon_table, withdrawals, excluded, config, keep)
-        changed = _replace_rows(spark, config, selection)
+        marked = mark_photos(named, withdrawals, excluded, config)
+        votes = keep(name_votes(marked))
+        taxon_table = keep(elect(votes))
+        rules = keep(taxon_rules(votes, taxon_table, excluded, config))
+        changed = _replace_rows(spark, config, transform(marked, rules, config, keep))
         rows = _dataset_rows(spark, config)
-        counts, notes = _tally(rows, taxon_table)
+        kept_species, notes = _kept_by_category(rules, config)
+        counts = _count_fates(rows) | {"kept_species": kept_species}
         notes += [f"{each.flag}: {each.num_ignored:,} rows name nothing" for each in lists if each.num_ignored]
         if config.export is not None:
             notes.append(export_chunks.export(config, photos, taxon_table, rows))
@@ -261,28 +280,21 @@ def _fingerprint(rows: "DataFrame") -> "Row":
     return found
 
 
-def _tally(rows: "DataFrame", taxon_table: "DataFrame") -> tuple[dict[str, int], list[str]]:
-    """The photos of a dataset per fate and reason with the species kept, and a line per category that has any."""
-    outcomes = {fate: F.col("fate") == fate for fate in SPLITS}
-    outcomes |= {reason: F.col("reason") == reason for reason in EXCLUSION_REASONS}
-    per_taxon = rows.groupBy("taxon_id").agg(*(F.count_if(test).alias(name) for name, test in outcomes.items()))
-    kept = sum((F.col(split) for split in SPLITS), F.lit(0))
-    per_category = (
-        per_taxon.join(F.broadcast(taxon_table.select("taxon_id", "category")), "taxon_id", "inner")
-        .groupBy("category")
-        .agg(*(F.sum(name).alias(name) for name in outcomes), F.count_if(kept > 0).alias("kept_species"))
-        .orderBy("category")
-        .collect()
-    )
-    names = (*outcomes, "kept_species")
-    totals = {name: sum(row[name] for row in per_category) for name in names}
-    photos = {"photos": sum(totals[name] for name in outcomes)}
-    lines = [
-        f"{row['category']}: {sum(row[split] for split in SPLITS):,} photos of {row['kept_species']:,} species kept"
-        for row in per_category
-        if row["kept_species"]
-    ]
-    return photos | totals, lines
+def _count_fates(rows: "DataFrame") -> dict[str, int]:
+    """The photos of a dataset in all, per split and per reason, every name of them present."""
+    grouped = rows.groupBy("fate", "reason").agg(F.count(F.lit(1)).alias("num_photos")).collect()
+    found = {row["reason"] or row["fate"]: row["num_photos"] for row in grouped}
+    return {"photos": sum(found.values())} | {name: found.get(name, 0) for name in (*SPLITS, *EXCLUSION_REASONS)}
+
+
+def _kept_by_category(rules: "DataFrame", config: SelectConfig) -> tuple[int, list[str]]:
+    """The number of species kept, and a line per category that has any."""
+    kept = rules.filter(F.col("num_photos") >= config.min_photos)
+    num_kept = F.least("num_photos", F.lit(config.max_photos))
+    per_category = kept.groupBy("category").agg(F.sum(num_kept).alias("photos"), F.count(F.lit(1)).alias("species"))
+    found = per_category.orderBy("category").collect()
+    lines = [f"{row['category']}: {row['photos']:,} photos of {row['species']:,} species kept" for row in found]
+    return sum(row["species"] for row in found), lines
 
 
 def main() -> None:

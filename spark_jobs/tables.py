@@ -210,6 +210,7 @@ SELECTIONS = Table(
         "excluded_has_reason": "fate = 'excluded' AND reason IS NOT NULL OR fate <> 'excluded' AND reason IS NULL",
         "kept_has_order": "fate = 'excluded' AND order_hash IS NULL OR fate <> 'excluded' AND order_hash IS NOT NULL",
     },
+    stats_columns=("dataset",),
 )
 
 _PLANNED_PHOTO = (

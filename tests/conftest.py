@@ -14,12 +14,20 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+SMALL_SPARK = {
+    "spark.master": "local[2]",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # tiny data: compile little, half the time
+}
+"""Settings of Spark for small data, for the session of the tests and for processes they start."""
+
+
 @pytest.fixture(scope="session")
 def spark() -> "Iterator[SparkSession]":
     """The one Spark session of a test run: local[2], few partitions."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("TAXAFLOW_DRIVER_MEMORY", "1g")
-    os.environ.setdefault("TAXAFLOW_SPARK_CONF", "spark.master=local[2];spark.sql.shuffle.partitions=2")
+    os.environ.setdefault("TAXAFLOW_SPARK_CONF", ";".join(f"{key}={value}" for key, value in SMALL_SPARK.items()))
     from spark_jobs.session import get_session
 
     session = get_session("taxaflow tests")

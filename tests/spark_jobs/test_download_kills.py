@@ -18,7 +18,7 @@ import pytest
 
 from sample.photo_server import PhotoServer
 from spark_jobs import pause_points
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, SMALL_SPARK
 from tests.picture_bodies import jpeg
 from tests.spark_jobs.small_root import files_and_rows_agree, make_tables, stored_pictures
 
@@ -47,8 +47,8 @@ class Download:
 
     def start(self, pause_at: str | None = None) -> subprocess.Popen:
         self.marker.unlink(missing_ok=True)
-        environment = os.environ | {"TAXAFLOW_SPARK_CONF": "spark.master=local[2];spark.sql.shuffle.partitions=2"}
-        environment |= {"TAXAFLOW_DRIVER_MEMORY": "1g"}
+        settings = ";".join(f"{key}={value}" for key, value in SMALL_SPARK.items())
+        environment = os.environ | {"TAXAFLOW_SPARK_CONF": settings, "TAXAFLOW_DRIVER_MEMORY": "1g"}
         if pause_at:
             environment[pause_points.VARIABLE] = f"{pause_at}:{self.marker}"
         command = [sys.executable, "taxaflow.py", "data", "download", "--root", str(self.root), "--dataset", "birds"]

@@ -36,8 +36,8 @@ def select(spark, tmp_path):
 def _select(spark, folder, frame_or_rows, lists=None, **config):
     """The rows that the transform makes, as a set; checks that no photo has two."""
     from spark_jobs.exclusions import Exclusions
-    from spark_jobs.select_photos import kept_frames, transform
-    from spark_jobs.taxa import taxa
+    from spark_jobs.select_photos import kept_frames, mark_photos, name_votes, taxon_rules, transform
+    from spark_jobs.taxa import elect
 
     lists = lists or Lists()
     named = [(i, "benchmark_overlap") for i in lists.benchmark_photos]
@@ -51,8 +51,11 @@ def _select(spark, folder, frame_or_rows, lists=None, **config):
     withdrawn = spark.createDataFrame([(i,) for i in lists.withdrawn], "photo_id BIGINT")
     frame = photo_frame(spark, frame_or_rows) if isinstance(frame_or_rows, list) else frame_or_rows
     with kept_frames() as keep:
-        taxon_table = keep(taxa(frame))
-        selection = transform(frame, taxon_table, withdrawn, excluded, some_config(folder, **config), keep)
+        config = some_config(folder, **config)
+        marked = mark_photos(frame, withdrawn, excluded, config)
+        votes = keep(name_votes(marked))
+        rules = keep(taxon_rules(votes, elect(votes), excluded, config))
+        selection = transform(marked, rules, config, keep)
         assert selection.columns == SELECTIONS.column_names
         rows = [tuple(row) for row in selection.collect()]
     assert len({row[1] for row in rows}) == len(rows)

@@ -119,5 +119,6 @@ def test_all_jobs_on_a_standalone_cluster(tmp_path):
         run_all_jobs(tmp_path, master)
 
 
+@pytest.mark.long
 def test_all_jobs_locally(tmp_path):
     run_all_jobs(tmp_path, None)
