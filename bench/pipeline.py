@@ -2,9 +2,10 @@
 
     python -m bench.pipeline --rows 1000000 --rows 5000000 --rows 20000000 --work DIR
 
-Per size: ingest, the same ingest again, count, select with 30 to 1,000 photos a species; wall clock, CPU, peak PSS of
-the process tree, shuffle written, commits to photos; then the kept photos against bench/selection_oracle.py. With three
-sizes also how linear the time is. Prints its own table; exit 1 where a species is wrong.
+Per size: ingest, the same ingest again, count and select (30 to 1,000 photos a species) by one `data run`, then each
+as a command of its own; wall clock, CPU, peak PSS of the process tree, shuffle written, commits to photos; then the
+kept photos against bench/selection_oracle.py. With three sizes also how linear the time is. Prints its own table; exit
+1 where a species is wrong.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from bench.spark_events import StageShuffle, event_log_conf, read_shuffles
 PROJECT = Path(__file__).parents[1]
 DATASET = "bench"
 RULE = Rule(min_photos=30, max_photos=1000)
-STEPS = ("ingest", "ingest again", "count", "select")
+STEPS = ("ingest", "ingest again", "count + select", "count", "select")
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,15 @@ def generate(rows: int, options: Options) -> Path:
 
 
 def commands(source: Path, root: Path) -> dict[str, list[str]]:
-    """The command line of each step."""
+    """The command line of each step; writes the pipeline file of the step `count + select` beside `root`."""
     ingest = ["ingest", "--source", "biotrove", "--input", str(source), "--root", str(root), "--snapshot", "2026-10"]
-    select = ["select", "--root", str(root), "--dataset", DATASET]
+    select = ["select", "--root", str(root), "--dataset", f"{DATASET}-alone"]
     select += ["--min-photos", str(RULE.min_photos), "--max-photos", str(RULE.max_photos)]
-    steps = (ingest, ingest, ["count", "--root", str(root)], select)
+    pipeline = root.with_suffix(".toml")
+    pipeline.parent.mkdir(parents=True, exist_ok=True)
+    rule = f'dataset = "{DATASET}"\nmin_photos = {RULE.min_photos}\nmax_photos = {RULE.max_photos}'
+    pipeline.write_text(f'root = "{root}"\n[count]\n[select]\n{rule}\n', encoding="utf-8")
+    steps = (ingest, ingest, ["run", "--config", str(pipeline)], ["count", "--root", str(root)], select)
     head = [sys.executable, str(PROJECT / "taxaflow.py"), "data"]
     return {step: head + arguments for step, arguments in zip(STEPS, steps, strict=True)}
 

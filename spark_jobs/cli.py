@@ -50,7 +50,7 @@ def run_config(module_name: str, config: Any) -> None:
     """
     from spark_jobs.locks import check_root, lock
 
-    check_root(config.root)
+    check_root(config.root, config.creates_root)
     with lock(config.root, config.lock_name):
         module = importlib.import_module(module_name)
         module.check(config)

@@ -131,6 +131,7 @@ class IngestConfig:
     """Metadata files -> photos, photo_rejects."""
 
     lock_name: ClassVar[str] = "photos"
+    creates_root: ClassVar[bool] = True
 
     source: str = option("What the files are: biotrove, inaturalist or csv.")
     input: Path = option("A file, or a folder of files (inaturalist: the folder with the four .csv.gz).")
@@ -188,6 +189,7 @@ class CountConfig:
     """photos -> species_counts, category_counts and the page reports/taxa.html."""
 
     lock_name: ClassVar[str] = "species_counts"
+    creates_root: ClassVar[bool] = False
 
     root: Path = option("The folder where all data lives.")
     rare: int = option("Species with fewer photos count as rare.", 30)
@@ -205,6 +207,7 @@ class SelectConfig:
     """photos -> selections: which photo goes to train, val or test, or why to none."""
 
     lock_name: ClassVar[str] = "selections"
+    creates_root: ClassVar[bool] = False
 
     root: Path = option("The folder where all data lives.")
     dataset: str = option("Name of the dataset.")
@@ -245,6 +248,7 @@ class DownloadConfig:
     """selections -> tar shards, shards, downloads."""
 
     lock_name: ClassVar[str] = "downloads"
+    creates_root: ClassVar[bool] = False
 
     root: Path = option("The folder where all data lives.")
     dataset: str = option("Name of the dataset.")
@@ -302,6 +306,7 @@ class LabelConfig:
     """photos -> captions."""
 
     lock_name: ClassVar[str] = "captions"
+    creates_root: ClassVar[bool] = False
 
     root: Path = option("The folder where all data lives.")
     dataset: str | None = option("Only names of this dataset's photos (default: of all photos).", None)

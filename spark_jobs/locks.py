@@ -12,14 +12,16 @@ from pathlib import Path
 from taxonomy.errors import BadInputError
 
 
-def check_root(root: Path) -> None:
-    """Make sure that a writing command can work in `root`, which is created if missing.
+def check_root(root: Path, create: bool = True) -> None:
+    """Make sure that a writing command can work in `root`; `create` makes it where it is missing.
 
     Raises:
-        BadInputError: it is an object-store URI, or cannot be written.
+        BadInputError: it is an object-store URI, is missing and must not be, or cannot be written.
     """
     if "://" in str(root) or ":/" in str(root):
         raise BadInputError(f"--root {root}: object stores are not supported yet for writing; give a local folder")
+    if not create and not root.is_dir():
+        raise BadInputError(f"--root {root}: no such folder; taxaflow data ingest makes it")
     try:
         (root / "locks").mkdir(parents=True, exist_ok=True)
         probe = root / "locks" / f".write-{os.getpid()}"

@@ -65,7 +65,8 @@ def dataset_states(root: Path, dataset: str | None = None) -> list[DatasetState]
     """
     fates = _counts(root, dataset)
     if dataset is not None and dataset not in fates:
-        raise BadInputError(f"no dataset named {dataset} in {root}; it has: {', '.join(sorted(fates)) or 'none'}")
+        known = ", ".join(sorted(_counts(root, None))) or "none"
+        raise BadInputError(f"no dataset named {dataset} in {root}; it has: {known}")
     return [_dataset_state(root, name, fates[name]) for name in sorted(fates)]
 
 

@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -36,7 +37,16 @@ def test_metadata_is_generated_once(tmp_path):
 def test_the_second_ingest_is_the_first_one_again(tmp_path):
     steps = commands(tmp_path / "in", tmp_path / "root")
     assert steps["ingest"] == steps["ingest again"]
-    assert all(str(tmp_path / "root") in command for command in steps.values())
+    assert all(str(tmp_path / "root") in " ".join(command) for command in steps.values())
+
+
+def test_the_pipeline_file_selects_by_the_rule(tmp_path):
+    from spark_jobs.run_pipeline import steps
+
+    command = commands(tmp_path / "in", tmp_path / "root")["count + select"]
+    (_, count), (_, select) = steps(Path(command[-1]))
+    assert count.root == select.root == tmp_path / "root"
+    assert (select.dataset, select.min_photos, select.max_photos) == ("bench", 30, 1000)
 
 
 def test_shuffle_bytes_are_summed_per_stage(tmp_path):
