@@ -104,7 +104,7 @@ class Lineages:
 
 
 def taxon_id(lineage: Lineage) -> int:
-    """The signed 64-bit id of a cleaned lineage's taxon. Source: DESIGN-data, Identities."""
+    """The signed 64-bit id of a cleaned lineage's taxon. Source: docs/design.md, Identity."""
     rank, key = _identity(lineage)
     hashed = xxh64("|".join((rank, *key)).encode(), seed=42)
     return hashed - (1 << 64) if hashed >> 63 else hashed

@@ -36,11 +36,15 @@ def run_job(config_class: type, job: str, flags: dict[str, Any]) -> None:
     """
     module_name, _, command = job.partition(":")
     with ending(debug=flags.pop("debug")):
-        config_file = flags.pop("config")
-        values = configs.read_toml(config_file) if config_file else {}
-        values |= {name: value for name, value in flags.items() if value is not None}
-        config = configs.from_mapping(config_class, values, f"taxaflow data {command}")
+        config = _config(config_class, flags.pop("config"), flags, f"taxaflow data {command}")
         run_config(module_name, config)
+
+
+def _config(config_class: type, config_file: Path | None, flags: dict[str, Any], where: str) -> Any:
+    """The config of flags over TOML; None stands for a flag that was not used."""
+    values = configs.read_toml(config_file) if config_file else {}
+    values |= {name: value for name, value in flags.items() if value is not None}
+    return configs.from_mapping(config_class, values, where)
 
 
 def run_config(module_name: str, config: Any) -> None:
@@ -157,8 +161,9 @@ label = _command(configs.LabelConfig, "spark_jobs.label_photos", "label")
 
 @app.command()
 def status(
-    root: Annotated[Path, typer.Option(help="The folder where all data lives.")],
+    root: Annotated[Path | None, typer.Option(help="The folder where all data lives.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with root and dataset as keys.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
 ) -> None:
     """Tables, versions, outcomes and shards done; works while a download runs. Needs no Java.
@@ -168,7 +173,8 @@ def status(
     with ending(debug):
         from spark_jobs.show import print_status
 
-        print_status(root, dataset)
+        asked = _config(configs.StatusConfig, config, {"root": root, "dataset": dataset}, "taxaflow data status")
+        print_status(asked.root, asked.dataset)
 
 
 @app.command("run")
@@ -187,7 +193,8 @@ def run_all(
 
 
 def doctor(
-    root: Annotated[Path, typer.Option(help="Where data shall live: its disk is looked at.")] = Path(),
+    root: Annotated[Path | None, typer.Option(help="Where data shall live: its disk is looked at.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with root as key.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
 ) -> None:
     """Check Java, Spark, Delta, torch, GPU and disk, and say what to do.
@@ -197,7 +204,7 @@ def doctor(
     with ending(debug):
         from spark_jobs.show import print_findings
 
-        print_findings(root)
+        print_findings(_config(configs.DoctorConfig, config, {"root": root}, "taxaflow doctor").root)
 
 
 def run_script(command: Callable[..., None]) -> None:

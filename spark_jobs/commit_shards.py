@@ -6,6 +6,7 @@ sidecars of committed shards, and sweeps every file that no row names.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,14 @@ import pyarrow.compute as pc
 from spark_jobs import pause_points, table_io
 from spark_jobs.plan_shards import planned_shard_ids
 from spark_jobs.sidecar import SIDECAR_SUFFIX, ShardRow, read_sidecar
-from spark_jobs.tables import DOWNLOADS, SHARDS
+from spark_jobs.tables import DOWNLOADS, SHARD_PLAN, SHARDS
 from taxonomy.errors import WorkFailedError
 
 ShardKey = tuple[str, int]
 """(split, shard_id) within one dataset."""
+
+Form = tuple[list[tuple[int, int]], set[str], set[str]]
+"""What a shard holds: (position, photo_id) in order; its renditions; its layouts."""
 
 _LEDGER_BATCH = 256
 
@@ -48,10 +52,11 @@ class ShardStore:
         self.dataset = dataset
         self.folder = root / "shards" / dataset
         self._seen: set[Path] = set()
+        self._in_ledger: set[str] | None = None
 
     def committed(self) -> list[CommittedShard]:
         """The dataset's rows of the table `shards`, by split and shard_id."""
-        rows = table_io.read_arrow(self.root, SHARDS, where=pc.field("dataset") == self.dataset).to_pylist()
+        rows = table_io.read_arrow(self.root, SHARDS, where=self._of_dataset()).to_pylist()
         return sorted((CommittedShard(**row) for row in rows), key=lambda row: (row.split, row.shard_id))
 
     def open_keys(self, splits: Iterable[str]) -> list[ShardKey]:
@@ -63,19 +68,32 @@ class ShardStore:
     def finished(self, keys: Iterable[ShardKey]) -> list[ShardRow]:
         """The finished shards among `keys` that were not returned before, each checked against its sidecar.
 
-        A tar whose size or sha256 is not what its sidecar says does not count. Where attempts left several for one
-        shard, the one with most pictures wins, then the smallest sha256.
+        A tar whose size or sha256 is not what its sidecar says does not count. Attempts may have left several for one
+        shard: all are returned, and `commit` chooses.
         """
         wanted = set(keys)
-        best: dict[ShardKey, ShardRow] = {}
-        for sidecar in self._new_sidecars():
-            row = self._checked(sidecar)
-            if row is None or (row.split, row.shard_id) not in wanted:
-                continue
-            other = best.get((row.split, row.shard_id))
-            if other is None or (-row.num_samples, row.sha256) < (-other.num_samples, other.sha256):
-                best[row.split, row.shard_id] = row
-        return [best[key] for key in sorted(best)]
+        rows = [row for sidecar in self._new_sidecars() if (row := self._checked(sidecar)) is not None]
+        return [row for row in rows if (row.split, row.shard_id) in wanted]
+
+    def adoptable(self, splits: Iterable[str]) -> list[ShardRow]:
+        """The finished open shards that an earlier run left and that hold exactly the photos of their plan."""
+        rows = self.finished(self.open_keys(splits))
+        return [row for row in rows if self._planned_form(row) == self._stored_form(row)] if rows else []
+
+    def _planned_form(self, row: ShardRow) -> Form:
+        where = self._of_dataset() & (pc.field("split") == row.split) & (pc.field("shard_id") == row.shard_id)
+        columns = ["position", "photo_id", "rendition", "layout"]
+        plan = table_io.read_arrow(self.root, SHARD_PLAN, columns, where).sort_by("position").to_pylist()
+        photos = [(photo["position"], photo["photo_id"]) for photo in plan]
+        return photos, {photo["rendition"] for photo in plan}, {photo["layout"] for photo in plan}
+
+    def _stored_form(self, row: ShardRow) -> Form:
+        _, photos = read_sidecar(self.folder / row.split / (row.shard_file + SIDECAR_SUFFIX))
+        columns = photos.select(["position", "photo_id"]).sort_by("position").to_pylist()
+        return [(photo["position"], photo["photo_id"]) for photo in columns], {row.rendition}, {row.layout}
+
+    def _of_dataset(self) -> pc.Expression:
+        return pc.field("dataset") == self.dataset
 
     def _new_sidecars(self) -> list[Path]:
         found = sorted(path for path in self.folder.glob(f"*/*{SIDECAR_SUFFIX}") if path not in self._seen)
@@ -93,38 +111,54 @@ class ShardStore:
         return row if intact else None
 
     def commit(self, rows: Sequence[ShardRow]) -> None:
-        """Make the shards exist: append those whose key has no row yet, then their photos to `downloads`."""
+        """Make the shards exist: append those whose key has no row yet, then their photos to `downloads`.
+
+        Of several for one key the one with most pictures wins, then the smallest sha256.
+        """
         done = {(row.split, row.shard_id) for row in self.committed()}
-        new = [row for row in rows if (row.split, row.shard_id) not in done]
-        if not new:
+        best: dict[ShardKey, ShardRow] = {}
+        for row in sorted(rows, key=lambda row: (-row.num_samples, row.sha256)):
+            if (row.split, row.shard_id) not in done:
+                best.setdefault((row.split, row.shard_id), row)
+        if not best:
             return
         pause_points.reached("before_commit")
-        rows_of_table = [{name: getattr(row, name) for name in SHARDS.column_names} for row in new]
-        table_io.append_rows(self.root, SHARDS, rows_of_table)
+        new = [{name: getattr(best[key], name) for name in SHARDS.column_names} for key in sorted(best)]
+        table_io.append_rows(self.root, SHARDS, new)
         pause_points.reached("after_commit")
         self.complete_ledger()
         pause_points.reached("after_downloads")
 
     def complete_ledger(self) -> None:
         """Append to `downloads` the sidecars of committed shards that it lacks."""
-        of_dataset = pc.field("dataset") == self.dataset
-        listed = table_io.read_arrow(self.root, DOWNLOADS, ["shard_file"], of_dataset)
-        known = set(listed.column("shard_file").unique().to_pylist())
-        missing = [row for row in self.committed() if row.shard_file not in known]
+        if self._in_ledger is None:
+            listed = table_io.read_arrow(self.root, DOWNLOADS, ["shard_file"], self._of_dataset())
+            self._in_ledger = set(listed.column("shard_file").unique().to_pylist())
+        missing = [row for row in self.committed() if row.shard_file not in self._in_ledger]
         for start in range(0, len(missing), _LEDGER_BATCH):
             batch = missing[start : start + _LEDGER_BATCH]
             photos = [read_sidecar(self._sidecar(row))[1] for row in batch]
             table_io.append_arrow(self.root, DOWNLOADS, pa.concat_tables(photos))
+            self._in_ledger.update(row.shard_file for row in batch)
+
+    def status_counts(self, rows: Iterable[CommittedShard]) -> dict[str, int]:
+        """Status -> photos of these committed shards, `ok` first, by their sidecars."""
+        counts: Counter[str] = Counter()
+        for row in rows:
+            counts.update(read_sidecar(self._sidecar(row))[1].column("status").to_pylist())
+        return {"ok": counts.pop("ok", 0)} | dict(sorted(counts.items()))
 
     def _sidecar(self, row: CommittedShard) -> Path:
         return self.folder / row.split / (row.shard_file + SIDECAR_SUFFIX)
 
     def sweep(self) -> int:
-        """Delete every file below the dataset's splits that no committed shard names; how many there were."""
-        kept = {self._sidecar(row) for row in self.committed()}
-        kept |= {self.folder / row.split / row.shard_file for row in self.committed()}
-        kept |= {path for path in self.folder.glob("*/sizes.json")} | set(self.folder.glob("manifests/*.json"))
-        stray = [path for path in self.folder.glob("*/*") if path.is_file() and path not in kept]
+        """Delete every file of the dataset that no committed shard and no manifest names; how many there were."""
+        rows = self.committed()
+        kept = {self._sidecar(row) for row in rows} | {self.folder / row.split / row.shard_file for row in rows}
+        kept |= {self.folder / "manifest.json", *self.folder.glob("*/sizes.json")}
+        kept |= set(self.folder.glob("manifests/[0-9a-f]*.json"))
+        files = [path for pattern in ("*", "*/*") for path in self.folder.glob(pattern) if path.is_file()]
+        stray = [path for path in files if path not in kept]
         for path in stray:
             path.unlink(missing_ok=True)
         self._seen.difference_update(stray)

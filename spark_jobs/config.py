@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from spark_jobs.config_values import converted, split_list
 from taxonomy.errors import BadInputError
 from taxonomy.ranks import CATEGORIES, OTHER_CATEGORY, RANKS
 from taxonomy.shards import LAYOUTS, SPLITS
@@ -51,7 +52,7 @@ def from_mapping(config_class: type[Config], values: Mapping[str, Any], where: s
 
     Args:
         config_class: the dataclass to make.
-        values: field name -> value; texts are turned into the field's type.
+        values: field name -> value; paths and lists may be given as text, numbers and truth values may not.
         where: what the values come from, for error messages.
 
     Raises:
@@ -60,31 +61,11 @@ def from_mapping(config_class: type[Config], values: Mapping[str, Any], where: s
     fields = {field.name: field for field in dataclasses.fields(config_class)}  # pyright: ignore[reportArgumentType]
     if unknown := sorted(set(values) - set(fields)):
         raise BadInputError(f"{where}: unknown key {', '.join(unknown)}; known: {', '.join(fields)}")
-    given = {name: _converted(fields[name], value, where) for name, value in values.items() if value is not None}
+    given = {name: converted(fields[name], value, where) for name, value in values.items() if value is not None}
     required = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
     if missing := [f"--{name.replace('_', '-')}" for name in required if name not in given]:
         raise BadInputError(f"{where}: {', '.join(missing)} is missing")
     return config_class(**given)
-
-
-def _converted(field: dataclasses.Field, value: Any, where: str) -> Any:
-    kinds = str(field.type)
-    try:
-        if "Path" in kinds:
-            return Path(value)
-        if kinds.startswith("tuple"):
-            return tuple(_split_list(value) if isinstance(value, str) else value)
-        if kinds.startswith("float"):
-            return float(value)
-        if kinds.startswith("int") and (isinstance(value, bool) or int(value) != value):
-            raise ValueError("not a whole number")
-    except (TypeError, ValueError) as error:
-        raise BadInputError(f"{where}: {field.name} = {value!r} does not fit: {error}") from error
-    return value
-
-
-def _split_list(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -138,7 +119,7 @@ class IngestConfig:
     root: Path = option("The folder where all data lives.")
     snapshot: str = option("Month of the data, YYYY-MM.")
     complete: bool = option("The input is the whole source: photos it lacks are marked gone.", False)
-    columns: str = option("csv: ours=theirs,... for columns that have other names.", "")
+    columns: str | Mapping[str, str] = option("csv: ours=theirs,... for columns that have other names.", "")
     source_name: str | None = option("csv: name to record as the source (default csv).", None)
     quality: str = option("inaturalist: research, or any to keep every quality grade.", "research")
 
@@ -171,17 +152,29 @@ class IngestConfig:
     def column_map(self) -> dict[str, str]:
         """Our column name -> the file's, for the columns that --columns names.
 
+        A table (in TOML) takes any name of theirs; in a text names hold no comma.
+
         Raises:
-            BadInputError: an entry is not ours=theirs, or ours is unknown.
+            BadInputError: an entry is not ours=theirs, or ours is unknown or named twice.
         """
-        pairs = [entry.partition("=") for entry in _split_list(self.columns)]
         known = {**{name: name for name in SOURCE_COLUMNS}, **{theirs: ours for ours, theirs in SOURCE_COLUMNS.items()}}
-        for ours, sign, theirs in pairs:
-            if not sign or not theirs.strip() or ours.strip() not in known:
+        found: dict[str, str] = {}
+        for ours, theirs in _column_pairs(self.columns):
+            if not theirs or ours not in known:
                 raise BadInputError(
-                    f"--columns {ours}{sign}{theirs}: write ours=theirs with ours one of {', '.join(SOURCE_COLUMNS)}"
+                    f"--columns {ours}={theirs}: write ours=theirs with ours one of {', '.join(SOURCE_COLUMNS)}"
                 )
-        return {known[ours.strip()]: theirs.strip() for ours, _, theirs in pairs}
+            if known[ours] in found:
+                raise BadInputError(f"--columns {ours}={theirs}: {known[ours]} is named twice")
+            found[known[ours]] = theirs
+        return found
+
+
+def _column_pairs(columns: str | Mapping[str, str]) -> list[tuple[str, str]]:
+    if not isinstance(columns, str):
+        return list(columns.items())
+    pairs = [entry.partition("=") for entry in split_list(columns)]
+    return [(ours.strip(), theirs.strip()) for ours, _, theirs in pairs]
 
 
 @dataclass(frozen=True)
@@ -241,6 +234,10 @@ class SelectConfig:
 
 
 DEFAULT_USER_AGENT = "taxaflow/0.1 (biodiversity dataset builder)"
+"""How requests introduce themselves unless --user-agent says otherwise; names no contact, so that download warns."""
+
+DEFAULT_TRIES = 4
+"""Requests per photo and run before a temporary failure is recorded."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +254,7 @@ class DownloadConfig:
     max_per_host: int = option("Connections per host and task.", 16)
     max_rate: float | None = option("Requests per second and host over all tasks (not available yet).", None)
     timeout_s: float = option("Longest time for one request, seconds.", 60.0)
-    tries: int = option("Requests per photo and run before a temporary failure is recorded.", 4)
+    tries: int = option("Requests per photo and run before a temporary failure is recorded.", DEFAULT_TRIES)
     max_edge_px: int | None = option("Scale pictures down to this longest side, px (default: as they are).", None)
     layout: str = option("taxaflow (picture + JSON), or biotrove (adds the caption texts).", "taxaflow")
     user_agent: str = option("How to introduce ourselves; add a contact address.", DEFAULT_USER_AGENT)
@@ -291,6 +288,11 @@ class DownloadConfig:
             raise BadInputError(f"--base-url {self.base_url}: give scheme and host only, like http://127.0.0.1:8080")
 
     @property
+    def has_contact(self) -> bool:
+        """Whether the user agent names an address or a page of whoever downloads."""
+        return "@" in self.user_agent or "http" in self.user_agent.lower()
+
+    @property
     def rendition(self) -> str:
         """What the dataset's pictures are: `original` or `edge<N>`."""
         return "original" if self.max_edge_px is None else f"edge{self.max_edge_px}"
@@ -315,3 +317,18 @@ class LabelConfig:
         """Check what can be checked without Spark."""
         if self.dataset is not None:
             _check_name("--dataset", self.dataset)
+
+
+@dataclass(frozen=True)
+class StatusConfig:
+    """What status is asked about."""
+
+    root: Path = option("The folder where all data lives.")
+    dataset: str | None = option("Only this dataset.", None)
+
+
+@dataclass(frozen=True)
+class DoctorConfig:
+    """Where the doctor looks."""
+
+    root: Path = option("Where data shall live: its disk is looked at.", Path())

@@ -45,7 +45,7 @@ def tally_names(photos: "DataFrame", withdrawals: "DataFrame") -> "DataFrame":
 
     Returns:
         Beside the names and `num`: num_counted, photos that count; num_single, those of them that are their own
-        group; num_grouped, those that name an observation.
+        group; num_grouped, those that name an observation. num_withdrawn, photos that are withdrawn or gone.
 
     Args:
         photos: as `taxa.taxa` needs them, with group_id and gone_snapshot.
@@ -58,15 +58,16 @@ def tally_names(photos: "DataFrame", withdrawals: "DataFrame") -> "DataFrame":
         num_counted=F.count_if("is_counted"),
         num_single=F.count_if(F.col("is_counted") & is_single),
         num_grouped=F.count_if(F.col("is_counted") & ~is_single),
+        num_withdrawn=F.count_if("is_withdrawn"),
     )
 
 
 def _mark_counted(photos: "DataFrame", withdrawals: "DataFrame") -> "DataFrame":
-    """The photos with is_counted: known to species and not withdrawn."""
-    withdrawn = F.broadcast(withdrawals.select("photo_id", F.lit(True).alias("is_withdrawn")))
-    is_present = F.col("gone_snapshot").isNull() & F.col("is_withdrawn").isNull()
-    is_counted = (F.col("taxon_rank") == "species") & is_present
-    return photos.join(withdrawn, "photo_id", "left").withColumn("is_counted", is_counted).drop("is_withdrawn")
+    """The photos with is_withdrawn (or gone) and is_counted: known to species and not withdrawn."""
+    withdrawn = F.broadcast(withdrawals.select("photo_id", F.lit(True).alias("is_listed")))
+    is_withdrawn = F.col("gone_snapshot").isNotNull() | F.col("is_listed").isNotNull()
+    marks = {"is_withdrawn": is_withdrawn, "is_counted": (F.col("taxon_rank") == "species") & ~is_withdrawn}
+    return photos.join(withdrawn, "photo_id", "left").withColumns(marks).drop("is_listed")
 
 
 def count_observations(photos: "DataFrame", withdrawals: "DataFrame") -> "DataFrame":
@@ -183,16 +184,19 @@ def _replace(root: Path, table: Table, rows: pd.DataFrame) -> bool:
 
 
 def _tally(names: "DataFrame") -> dict[str, int]:
-    """Photos in all, counted, above species rank, withdrawn, and of the counted those that name an observation."""
+    """Photos in all, and of the counted those that name an observation (grouped).
+
+    Each photo is one of counted, withdrawn (of any rank), and above_species_rank (the others).
+    """
     found = names.agg(
         F.sum("num").alias("photos"),
         F.sum("num_counted").alias("counted"),
-        F.sum(F.when(F.col("taxon_rank") != "species", F.col("num"))).alias("above_species_rank"),
+        F.sum("num_withdrawn").alias("withdrawn"),
         F.sum("num_grouped").alias("grouped"),
     ).first()
     assert found is not None, "an aggregate without groups has one row"
     seen = {name: number or 0 for name, number in found.asDict().items()}
-    return seen | {"withdrawn": seen["photos"] - seen["above_species_rank"] - seen["counted"]}
+    return seen | {"above_species_rank": seen["photos"] - seen["counted"] - seen["withdrawn"]}
 
 
 def _notes(categories: pd.DataFrame) -> list[str]:

@@ -1,7 +1,6 @@
 """`taxaflow doctor`: is everything here that the steps need, and what to do where it is not."""
 
 import importlib.util
-import re
 import shutil
 import subprocess
 import sys
@@ -9,8 +8,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_MIN_JAVA = 17
-_JAVA_ADVICE = "on Debian: apt-get install openjdk-17-jre-headless"
+from spark_jobs.java import find_java
+from taxonomy.errors import WorkFailedError
+
 _FEW_GB = 10.0
 
 
@@ -40,16 +40,11 @@ def findings(root: Path) -> list[Finding]:
 
 
 def _java() -> Finding:
-    java = shutil.which("java")
-    if java is None:
-        return Finding("Java", "missing", f"needs {_MIN_JAVA} or newer; {_JAVA_ADVICE}")
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(\d+)', said)
-    if found is None or int(found.group(1)) < _MIN_JAVA:
-        return Finding(
-            "Java", "missing", f"{said.splitlines()[0] if said else java}; needs {_MIN_JAVA}: {_JAVA_ADVICE}"
-        )
-    return Finding("Java", "ok", said.splitlines()[0])
+    try:
+        path, major = find_java()
+    except WorkFailedError as error:
+        return Finding("Java", "missing", str(error))
+    return Finding("Java", "ok", f"{major} ({path})")
 
 
 def _package(name: str, wanted: str | None, advice: str, optional: bool = False) -> Finding:

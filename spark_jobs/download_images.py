@@ -6,11 +6,11 @@ what is planned and not committed is finished first, then what is wanted and not
 nothing to ask for, nothing is written but the run's row.
 """
 
+import logging
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from spark_jobs.commit_shards import ShardKey, ShardStore
 from spark_jobs.config import DownloadConfig
 from spark_jobs.fetch import FetchPolicy
 from spark_jobs.locks import lock
-from spark_jobs.plan_shards import check_rendition, plan_shards
+from spark_jobs.plan_shards import check_base_url, check_rendition, plan_shards
 from spark_jobs.progress import Progress
 from spark_jobs.runs import Run, Summary
 from spark_jobs.shard_task import RESULT_SCHEMA, write_partition
@@ -33,10 +33,12 @@ from spark_jobs.shard_writer import ShardJob
 from spark_jobs.tables import DOWNLOADS, PHOTOS, SELECTIONS, SHARD_PLAN, SHARDS
 from spark_jobs.write_manifest import write_manifest
 from taxonomy.errors import BadInputError, WorkFailedError
-from taxonomy.shards import DatasetFacts
+from taxonomy.shards import SPLITS, DatasetFacts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+_log = logging.getLogger(__name__)
 
 _COMMIT_SHARDS = 256
 _COMMIT_SECONDS = 60.0
@@ -47,15 +49,16 @@ def check(config: DownloadConfig) -> None:
     """What can be refused without Spark.
 
     Raises:
-        BadInputError: no selection of that name, or the dataset has another rendition or layout.
+        BadInputError: no selection of that name, the dataset has another rendition or layout, or photos of an open
+            plan need a base URL.
     """
-    of_dataset = pc.field("dataset") == config.dataset
-    selected = table_io.read_arrow(config.root, SELECTIONS, ["dataset"], of_dataset)
-    if selected.num_rows == 0:
-        raise BadInputError(
-            f"no selection named {config.dataset}; run: taxaflow data select --dataset {config.dataset}"
-        )
+    table_io.versions(config.root, (PHOTOS, SHARD_PLAN, SHARDS, DOWNLOADS))
+    if not table_io.has_rows(config.root, SELECTIONS, pc.field("dataset") == config.dataset):
+        raise BadInputError(f"no selection named {config.dataset}; taxaflow data select makes one")
     check_rendition(config.root, config)
+    if table_io.exists(config.root, SHARDS):
+        open_keys = ShardStore(config.root, config.dataset).open_keys(config.splits)
+        check_base_url(config.root, config, open_keys)
 
 
 def run(spark: "SparkSession", config: DownloadConfig) -> Summary:
@@ -69,41 +72,44 @@ def run(spark: "SparkSession", config: DownloadConfig) -> Summary:
         raise BadInputError("spark.speculation=true would fetch photos twice; set it to false for downloads")
     with lock(config.root, "downloads"):
         check(config)
+        if not config.has_contact:
+            _log.warning("--user-agent %r names no contact; add a mail address or a page", config.user_agent)
         for table in (SHARD_PLAN, SHARDS, DOWNLOADS):
             table_io.create(config.root, table)
         record = Run("download", config.root, config, (SELECTIONS, PHOTOS))
         store = ShardStore(config.root, config.dataset)
         before = {row.shard_file for row in store.committed()}
-        num_swept = _recover(store, config)
+        num_swept = _recover(store, config, record)
         try:
             _finish_open_shards(spark, config, store, record.run_id)
-            num_planned = plan_shards(spark, config)
+            num_planned = plan_shards(spark, config, record.input_versions)
             _finish_open_shards(spark, config, store, record.run_id)
         finally:
-            _update_manifest(store, config)
+            _update_manifest(store, config, record)
         num_swept += store.sweep()
         new = [row for row in store.committed() if row.shard_file not in before]
         counts = {"shards_committed": len(new), "photos_planned": num_planned, "stray_files_swept": num_swept}
-        counts |= _status_counts(config, {row.shard_file for row in new})
+        counts |= store.status_counts(new)
         return record.finish((SHARD_PLAN, SHARDS, DOWNLOADS), counts, bool(new), _notes(store))
 
 
-def _recover(store: ShardStore, config: DownloadConfig) -> int:
+def _recover(store: ShardStore, config: DownloadConfig, record: Run) -> int:
     """Adopt what an earlier run finished and did not commit, complete the ledger, sweep the rest."""
     store.complete_ledger()
-    store.commit(store.finished(store.open_keys(("train", "val", "test"))))
+    store.commit(store.adoptable(SPLITS))
     num_swept = store.sweep()
-    _update_manifest(store, config)
+    _update_manifest(store, config, record)
     return num_swept
 
 
-def _update_manifest(store: ShardStore, config: DownloadConfig) -> None:
+def _update_manifest(store: ShardStore, config: DownloadConfig, record: Run) -> None:
     committed = store.committed()
     if not committed:
         return
     pause_points.reached("before_manifest")
-    versions = table_io.versions(store.root, (PHOTOS, SELECTIONS, SHARDS))
-    write_manifest(store.folder, DatasetFacts(config.dataset, config.rendition, config.layout, versions), committed)
+    versions = {**record.input_versions, **table_io.versions(store.root, (SHARDS,))}
+    ordered = {table.name: versions[table.name] for table in (PHOTOS, SELECTIONS, SHARDS)}
+    write_manifest(store.folder, DatasetFacts(config.dataset, config.rendition, config.layout, ordered), committed)
 
 
 def _finish_open_shards(spark: "SparkSession", config: DownloadConfig, store: ShardStore, run_id: str) -> None:
@@ -114,19 +120,24 @@ def _finish_open_shards(spark: "SparkSession", config: DownloadConfig, store: Sh
     planned = _planned_photos(spark, config, keys)
     task = partial(write_partition, job=_shard_job(config, run_id), transport=config.transport)
     failure: list[BaseException] = []
+    group = f"taxaflow download {run_id}"
 
     def work() -> None:
         try:
+            spark.sparkContext.setJobGroup(group, f"shards of {config.dataset}", interruptOnCancel=True)
             planned.mapInArrow(task, RESULT_SCHEMA).collect()
         except BaseException as error:  # handed to the main thread, which raises it
             failure.append(error)
 
     thread = threading.Thread(target=work, name="download tasks", daemon=True)
     thread.start()
-    _commit_while(thread, store, keys)
+    try:
+        _commit_while(thread, store, keys)
+    finally:  # no task may go on once the lock is given back
+        if thread.is_alive():
+            spark.sparkContext.cancelJobGroup(group)
+            thread.join()
     if failure:
-        if isinstance(failure[0], KeyboardInterrupt):
-            raise failure[0]
         raise WorkFailedError(
             f"a download task failed: {_cause(failure[0])}; run the same command to go on"
         ) from failure[0]
@@ -183,14 +194,6 @@ def _shard_job(config: DownloadConfig, run_id: str) -> ShardJob:
         max_edge_px=config.max_edge_px,
         policy=policy,
     )
-
-
-def _status_counts(config: DownloadConfig, new_files: set[str]) -> dict[str, int]:
-    of_dataset = pc.field("dataset") == config.dataset
-    listed = table_io.read_arrow(config.root, DOWNLOADS, ["shard_file", "status"], of_dataset)
-    statuses = zip(listed.column("shard_file").to_pylist(), listed.column("status").to_pylist(), strict=True)
-    counts = Counter(status for file, status in statuses if file in new_files)
-    return {"ok": counts.pop("ok", 0)} | dict(sorted(counts.items()))
 
 
 def _notes(store: ShardStore) -> list[str]:

@@ -10,6 +10,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
 
 from spark_jobs import addresses
 from spark_jobs.answers import Verdict, judge, opted_out
+from spark_jobs.config import DEFAULT_TRIES, DEFAULT_USER_AGENT
 from spark_jobs.statuses import RETRYABLE, Status
 from spark_jobs.transport import Headers, Request, Response, Transport, TransportFailure
 
@@ -35,12 +36,12 @@ class FetchPolicy:
         backoff_cap_s: longest such wait, s.
         retry_after_cap_s: longest Retry-After waited for, s; a longer one ends the photo as throttled.
         max_redirects: per try.
-        user_agent: sent with each request; names a contact.
+        user_agent: sent with each request; should name a contact.
         base_url: its scheme and host replace those of each photo URL; None: photo URLs as they are.
         allow_private: follow redirects from public hosts to private addresses.
     """
 
-    tries: int = 3
+    tries: int = DEFAULT_TRIES
     deadline_s: float = 60.0
     connect_timeout_s: float = 10.0
     max_bytes: int = 32 * 2**20
@@ -50,7 +51,7 @@ class FetchPolicy:
     backoff_cap_s: float = 30.0
     retry_after_cap_s: float = 120.0
     max_redirects: int = 5
-    user_agent: str = "taxaflow/0.1 (image dataset builder)"
+    user_agent: str = DEFAULT_USER_AGENT
     base_url: str | None = None
     allow_private: bool = False
 

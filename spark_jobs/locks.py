@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,15 +12,24 @@ from pathlib import Path
 
 from taxonomy.errors import BadInputError
 
+_REFUSED_LETTER = re.compile(r"[\x00-\x1f\x7f%\[\]^|\\]")
+"""What delta-rs cannot have in the path of a table; it fails on them, or finds another folder."""
+
 
 def check_root(root: Path, create: bool = True) -> None:
     """Make sure that a writing command can work in `root`; `create` makes it where it is missing.
 
     Raises:
-        BadInputError: it is an object-store URI, is missing and must not be, or cannot be written.
+        BadInputError: it is an object-store URI, has a letter that Delta cannot take, is missing and must not be, or
+            cannot be written.
     """
     if "://" in str(root) or ":/" in str(root):
         raise BadInputError(f"--root {root}: object stores are not supported yet for writing; give a local folder")
+    if found := _REFUSED_LETTER.search(str(root.absolute())):
+        raise BadInputError(
+            f"--root {str(root)!r}: Delta tables cannot lie below a folder with {found.group()!r} in its name; "
+            "choose a path without % [ ] ^ | \\ and control characters"
+        )
     if not create and not root.is_dir():
         raise BadInputError(f"--root {root}: no such folder; taxaflow data ingest makes it")
     try:

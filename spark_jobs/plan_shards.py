@@ -4,6 +4,7 @@ Tables read: selections, photos, downloads, shards, shard_plan. Table written: s
 first request. Running it again plans only what no earlier plan covers.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,17 +35,38 @@ def check_rendition(root: Path, config: DownloadConfig) -> None:
     """
     if not table_io.exists(root, SHARD_PLAN):
         return
-    of_dataset = pc.field("dataset") == config.dataset
-    planned = table_io.read_arrow(root, SHARD_PLAN, ["rendition", "layout"], of_dataset)
-    known = {
-        (row["rendition"], row["layout"]) for row in planned.group_by(["rendition", "layout"]).aggregate([]).to_pylist()
-    }
-    if known and known != {(config.rendition, config.layout)}:
-        rendition, layout = sorted(known)[0]
+    is_other = (pc.field("rendition") != config.rendition) | (pc.field("layout") != config.layout)
+    other = table_io.read_arrow(root, SHARD_PLAN, ["rendition", "layout"], _of(config) & is_other)
+    if other.num_rows:
+        form = other.slice(0, 1).to_pylist()[0]
         raise BadInputError(
-            f"dataset {config.dataset} holds {rendition} pictures in layout {layout}, not {config.rendition} in "
-            f"{config.layout}; use --dataset NEW for another form"
+            f"dataset {config.dataset} holds {form['rendition']} pictures in layout {form['layout']}, not "
+            f"{config.rendition} in {config.layout}; use --dataset NEW for another form"
         )
+
+
+def check_base_url(root: Path, config: DownloadConfig, open_keys: Sequence[tuple[str, int]]) -> None:
+    """Make sure that the photos of open shards can be asked for.
+
+    Raises:
+        BadInputError: one has a path for a URL and there is no base URL.
+    """
+    if config.base_url is not None or not open_keys:
+        return
+    is_path = (pc.field("photo_url") >= "/") & (pc.field("photo_url") < "0")  # "0" follows "/"
+    planned = table_io.read_arrow(root, SHARD_PLAN, ["split", "shard_id", "photo_url"], _of(config) & is_path)
+    wanted = set(open_keys)
+    for photo in planned.to_pylist():
+        if (photo["split"], photo["shard_id"]) in wanted:
+            raise _no_host(photo["photo_url"])
+
+
+def _of(config: DownloadConfig) -> pc.Expression:
+    return pc.field("dataset") == config.dataset
+
+
+def _no_host(photo_url: str) -> BadInputError:
+    return BadInputError(f"photo_url {photo_url} names no host; give --base-url http://HOST")
 
 
 def wanted_photos(selections: "DataFrame", config: DownloadConfig) -> "DataFrame":
@@ -112,10 +134,15 @@ def describe(placed: "DataFrame", photos: "DataFrame", config: DownloadConfig) -
     return planned.select(*(F.col(f"`{name}`") for name in SHARD_PLAN.column_names))
 
 
-def plan_shards(spark: "SparkSession", config: DownloadConfig) -> int:
+def plan_shards(spark: "SparkSession", config: DownloadConfig, versions: Mapping[str, int]) -> int:
     """Append a plan for every photo that is wanted and not settled; the number of photos planned.
 
     No plan of the configured splits may be open.
+
+    Args:
+        spark: the session.
+        config: of the download.
+        versions: the versions of photos and selections to plan by.
 
     Raises:
         BadInputError: a photo_url is a path and no base URL was given. Nothing is written.
@@ -123,25 +150,26 @@ def plan_shards(spark: "SparkSession", config: DownloadConfig) -> int:
     from pyspark.sql import functions as F
 
     root = config.root
-    wanted = wanted_photos(table_io.read(spark, root, SELECTIONS), config)
+    wanted = wanted_photos(table_io.read(spark, root, SELECTIONS, versions[SELECTIONS.name]), config)
     settled = settled_photos(table_io.read(spark, root, DOWNLOADS), config.dataset)
     to_ask = wanted.join(settled, on="photo_id", how="left_anti").cache()
+    plan = None
     try:
         num_photos = to_ask.count()
         if num_photos == 0:
             return 0
         placed = place_in_shards(to_ask, config.samples_per_shard, _next_shard_ids(root, config.dataset))
-        photos = table_io.read(spark, root, PHOTOS)
-        plan = describe(placed, photos, config).cache()
-        if config.base_url is None and (path := plan.where(F.col("photo_url").startswith("/")).first()):
-            raise BadInputError(f"photo_url {path['photo_url']} names no host; give --base-url http://HOST")
+        plan = describe(placed, table_io.read(spark, root, PHOTOS, versions[PHOTOS.name]), config).cache()
+        if config.base_url is None and (photo := plan.where(F.col("photo_url").startswith("/")).first()):
+            raise _no_host(photo["photo_url"])
         num_planned = plan.count()
         assert num_planned == num_photos, f"planned {num_planned} of {num_photos} photos: photos lacks some"
         table_io.append(root, SHARD_PLAN, plan.repartition(1) if num_photos < _ROWS_PER_BUCKET else plan)
-        plan.unpersist()
         return num_photos
     finally:
-        to_ask.unpersist()
+        for frame in (to_ask, plan):
+            if frame is not None:
+                frame.unpersist()
 
 
 def _next_shard_ids(root: Path, dataset: str) -> dict[str, int]:

@@ -6,7 +6,6 @@ is known); `raw_taxon_rank`; and `source_file`.
 """
 
 from functools import reduce
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame
@@ -14,6 +13,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.config import SOURCE_COLUMNS
 from spark_jobs.input_files import FileGroup, InputFiles
+from spark_jobs.table_io import spark_path
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -22,17 +22,14 @@ RAW_NAMES = (*(name for name in SOURCE_COLUMNS if name != "taxon_rank"), "qualit
 """What makes two source rows equal, in the order of a reject's JSON; files of 11 and 12 columns agree on these."""
 
 _WHOLE_NUMBER = r"^\s*(\d+)(?:\.0+)?\s*$"
-_GLOB_CHARACTERS = "\\{}[]*?"
 
 
 def read_metadata(spark: "SparkSession", files: InputFiles) -> DataFrame:
-    """The raw frame of parquet and CSV files; nothing is read yet."""
+    """The raw frame of parquet and CSV files; nothing is read yet.
+
+    A quoted CSV value may hold line breaks; therefore a CSV file is read by one task, never split. Parquet is split.
+    """
     return reduce(DataFrame.unionByName, [_read_group(spark, group) for group in files.groups])
-
-
-def spark_path(path: Path) -> str:
-    """The path as Spark's readers want it: characters of its patterns escaped."""
-    return "".join(f"\\{letter}" if letter in _GLOB_CHARACTERS else letter for letter in str(path))
 
 
 def text(column: Column) -> Column:
@@ -51,7 +48,8 @@ def _read_group(spark: "SparkSession", group: FileGroup) -> DataFrame:
         frame = spark.read.parquet(*paths)
     else:
         schema = ", ".join(f"{_quoted(name)} string" for name in group.header)
-        frame = spark.read.csv(paths, schema=schema, header=True, sep=",", quote='"', escape='"', enforceSchema=True)
+        form = {"header": True, "sep": ",", "quote": '"', "escape": '"', "multiLine": True, "enforceSchema": True}
+        frame = spark.read.csv(paths, schema=schema, **form)
     raw = [_raw_text(group, name).alias(f"raw_{name}") for name in (*RAW_NAMES, "taxon_rank")]
     return frame.select(
         *raw,

@@ -32,26 +32,22 @@ def steps(path: Path) -> list[tuple[str, Any]]:
         raise BadInputError(f"{path}: unknown table {', '.join(unknown)}; known: root, {', '.join(_STEPS)}")
     found = []
     for name, (config_class, module) in _STEPS.items():
-        for table in _as_list(values.get(name)):
-            settings = ({"root": root} if root else {}) | _flattened(table)
+        for table in _tables(values.get(name), f"{path} [{name}]"):
+            settings = ({"root": root} if root else {}) | table
             found.append((module, configs.from_mapping(config_class, settings, f"{path} [{name}]")))
     if not found:
         raise BadInputError(f"{path}: no step; give at least one of the tables {', '.join(_STEPS)}")
     return found
 
 
-def _as_list(value: Any) -> list[dict[str, Any]]:
+def _tables(value: Any, where: str) -> list[dict[str, Any]]:
     if value is None:
         return []
-    return value if isinstance(value, list) else [value]
-
-
-def _flattened(table: dict[str, Any]) -> dict[str, Any]:
-    """The table with a nested [columns] written as the flag is: ours=theirs, comma-separated."""
-    columns = table.get("columns")
-    if isinstance(columns, dict):
-        table = table | {"columns": ",".join(f"{ours}={theirs}" for ours, theirs in columns.items())}
-    return table
+    tables = value if isinstance(value, list) else [value]
+    for table in tables:
+        if not isinstance(table, dict):
+            raise BadInputError(f"{where}: {table!r} is no table; write [{where.rpartition('[')[2]} and its keys below")
+    return tables
 
 
 def run_pipeline(path: Path) -> None:

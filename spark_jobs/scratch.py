@@ -5,6 +5,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from spark_jobs.table_io import spark_path
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
@@ -36,4 +38,4 @@ class Scratch:
         """Compute the frame now; returns the same rows, read from disk."""
         path = str(self._folder / name)
         frame.write.parquet(path)
-        return self._spark.read.schema(frame.schema).parquet(path)
+        return self._spark.read.schema(frame.schema).parquet(spark_path(path))

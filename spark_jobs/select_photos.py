@@ -62,6 +62,24 @@ def _check_plan(config: SelectConfig) -> None:
         )
 
 
+def _check_planned_splits(spark: "SparkSession", config: SelectConfig, selection: "DataFrame") -> None:
+    """Refuse to move a planned photo to another split, whatever the record of earlier runs says.
+
+    Raises:
+        BadInputError: a photo of the plan would do so.
+    """
+    in_dataset = pc.field("dataset") == config.dataset
+    if not table_io.exists(config.root, SHARD_PLAN) or not table_io.has_rows(config.root, SHARD_PLAN, in_dataset):
+        return
+    plan = table_io.read(spark, config.root, SHARD_PLAN).filter(F.col("dataset") == config.dataset)
+    kept = selection.filter("reason IS NULL").join(plan.select("photo_id", "split"), "photo_id", "inner")
+    if moved := kept.filter("fate != split").first():
+        raise BadInputError(
+            f"dataset {config.dataset} has planned shards, and photo {moved['photo_id']} would move from "
+            f"{moved['split']} to {moved['fate']}; keep --seed, --val and --test, or use --dataset NEW"
+        )
+
+
 def _last_select_config(root: Path, dataset: str) -> dict[str, object]:
     """The configuration of the dataset's last finished select; empty where `runs` has none."""
     if not table_io.exists(root, RUNS):
@@ -213,13 +231,16 @@ def run(spark: "SparkSession", config: SelectConfig) -> Summary:
         votes = keep(name_votes(marked))
         taxon_table = keep(elect(votes))
         rules = keep(taxon_rules(votes, taxon_table, excluded, config))
-        changed = _replace_rows(spark, config, transform(marked, rules, config, keep))
+        selection = transform(marked, rules, config, keep)
+        _check_planned_splits(spark, config, selection)
+        changed = _replace_rows(spark, config, selection)
         rows = _dataset_rows(spark, config)
         kept_species, notes = _kept_by_category(rules, config)
         counts = _count_fates(rows) | {"kept_species": kept_species}
         notes += [f"{each.flag}: {each.num_ignored:,} rows name nothing" for each in lists if each.num_ignored]
         if config.export is not None:
             notes.append(export_chunks.export(config, photos, taxon_table, rows))
+            changed = True
         return record.finish((SELECTIONS,), counts, changed, notes)
 
 

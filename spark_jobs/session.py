@@ -1,5 +1,6 @@
 """The only place that configures Spark and Delta."""
 
+import atexit
 import os
 import shutil
 import sys
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_jobs.java import find_java
 from taxonomy.errors import WorkFailedError
 
 if TYPE_CHECKING:
@@ -73,12 +75,13 @@ def get_session(app_name: str, log: Path | None = None) -> "SparkSession":
             older than this process and keeps its own stderr.
 
     Raises:
-        WorkFailedError: no Java, or spark-submit did not get Delta.
+        WorkFailedError: no Java, or one that is too old, or spark-submit did not get Delta.
     """
     from py4j.protocol import Py4JJavaError
     from pyspark.sql import SparkSession
 
-    _check_java()
+    if not under_spark_submit():
+        find_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     builder = SparkSession.builder.appName(app_name)
@@ -121,13 +124,6 @@ def under_spark_submit() -> bool:
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def _check_java() -> None:
-    java_home = os.environ.get("JAVA_HOME")
-    java = Path(java_home, "bin", "java") if java_home else shutil.which("java")
-    if not java or not Path(java).exists():
-        raise WorkFailedError("Java 17 or newer is missing; on Debian: apt-get install openjdk-17-jre-headless")
-
-
 def _settings() -> dict[str, str]:
     settings = {
         "spark.databricks.delta.snapshotPartitions": "2",
@@ -161,6 +157,7 @@ def _ship_code(session: "SparkSession") -> None:
     if getattr(context, "_taxaflow_shipped", False):
         return
     folder = Path(tempfile.mkdtemp(prefix="taxaflow-code-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     archive = folder / "taxaflow_code.zip"
     with zipfile.ZipFile(archive, "w") as code:
         for package in ("taxonomy", "spark_jobs"):

@@ -1,9 +1,9 @@
 """`taxaflow data status`: the tables of a root, their versions, and how far its datasets are. No JVM."""
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_jobs import table_io
@@ -85,27 +85,21 @@ def _dataset_state(root: Path, name: str, fates: dict[str, int]) -> DatasetState
     if not table_io.exists(root, DOWNLOADS):
         return DatasetState(name, fates, 0, 0, {}, 0)
     of_dataset = pc.field("dataset") == name
+    # Before `shards`, so that a shard committed meanwhile is in neither or in `shards` alone.
+    outcomes = table_io.read_arrow(root, DOWNLOADS, ["photo_id", "status", "shard_file"], of_dataset)
+    shards = table_io.read_arrow(root, SHARDS, ["shard_file", "shard_id", "num_bytes"], of_dataset)
     plan = table_io.read_arrow(root, SHARD_PLAN, ["split", "shard_id"], of_dataset)
-    shards = table_io.read_arrow(root, SHARDS, ["shard_file", "shard_id", "num_bytes"], of_dataset).to_pylist()
-    shard_ids = {row["shard_file"]: row["shard_id"] for row in shards}
-    return DatasetState(
-        name,
-        fates,
-        plan.group_by(["split", "shard_id"]).aggregate([]).num_rows,
-        len(shards),
-        _latest_statuses(root, name, shard_ids),
-        sum(row["num_bytes"] for row in shards),
-    )
+    num_planned = plan.group_by(["split", "shard_id"]).aggregate([]).num_rows
+    num_bytes = sum(shards.column("num_bytes").to_pylist())
+    return DatasetState(name, fates, num_planned, shards.num_rows, _latest_statuses(outcomes, shards), num_bytes)
 
 
-def _latest_statuses(root: Path, dataset: str, shard_ids: dict[str, int]) -> dict[str, int]:
-    """Status -> photos; a photo's latest status is that of its highest shard_id."""
-    rows = table_io.read_arrow(root, DOWNLOADS, ["photo_id", "status", "shard_file"], pc.field("dataset") == dataset)
-    latest: dict[int, tuple[int, str]] = {}
-    for photo, status, file in zip(*(rows.column(i).to_pylist() for i in range(3)), strict=True):
-        latest[photo] = max(latest.get(photo, (-1, "")), (shard_ids[file], status))
-    counts = Counter(status for _, status in latest.values())
-    return {"ok": counts.pop("ok", 0), **dict(sorted(counts.items()))} if latest else {}
+def _latest_statuses(outcomes: pa.Table, shards: pa.Table) -> dict[str, int]:
+    """Status -> photos, `ok` first; a photo's latest status is that of its highest shard_id."""
+    joined = outcomes.join(shards.select(["shard_file", "shard_id"]), "shard_file", join_type="inner")
+    last = joined.sort_by("shard_id").group_by("photo_id", use_threads=False).aggregate([("status", "last")])
+    counts = {row["values"]: row["counts"] for row in last.column("status_last").value_counts().to_pylist()}
+    return {"ok": counts.pop("ok", 0), **dict(sorted(counts.items()))} if counts else {}
 
 
 def last_runs(root: Path, num_runs: int = 5) -> list[dict[str, object]]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote
 
 import deltalake
 import pyarrow as pa
@@ -24,11 +25,17 @@ if TYPE_CHECKING:
 
 _SCHEMA_NOTE = re.compile(r"taxaflow schema (\d+)")
 _PROPERTIES = {"delta.enableDeletionVectors": "false"}
+_GLOB_CHARACTERS = "\\{}[]*?"
 
 
 def table_path(root: Path, table: Table) -> Path:
     """Where the table lies below `root`."""
     return root / "tables" / table.name
+
+
+def spark_path(path: Path | str) -> str:
+    """The path as Spark's readers want it: characters of its patterns escaped."""
+    return "".join(f"\\{letter}" if letter in _GLOB_CHARACTERS else letter for letter in str(path))
 
 
 def exists(root: Path, table: Table) -> bool:
@@ -39,13 +46,15 @@ def exists(root: Path, table: Table) -> bool:
 
 
 def create(root: Path, table: Table) -> None:
-    """Create the table, empty, unless it exists.
+    """Create the table, empty, unless it exists; one that lacks some of its CHECK constraints gets them.
+
+    Table and constraints are two commits, and a process may be killed between them.
 
     Raises:
         BadInputError: it exists and a newer taxaflow wrote it.
     """
     if exists(root, table):
-        open_table(root, table)
+        _add_missing_checks(open_table(root, table), table)
         return
     path = table_path(root, table)
     path.mkdir(parents=True, exist_ok=True)
@@ -57,8 +66,14 @@ def create(root: Path, table: Table) -> None:
         description=f"{table.comment} (taxaflow schema {SCHEMA_VERSION})",
         configuration=_properties(table),
     )
-    if table.checks:
-        created.alter.add_constraint(dict(table.checks))
+    _add_missing_checks(created, table)
+
+
+def _add_missing_checks(opened: deltalake.DeltaTable, table: Table) -> None:
+    there = opened.metadata().configuration
+    missing = {name: rule for name, rule in table.checks.items() if f"delta.constraints.{name}" not in there}
+    if missing:
+        opened.alter.add_constraint(missing)
 
 
 def _properties(table: Table) -> dict[str, str | None]:
@@ -167,9 +182,14 @@ def read(spark: "SparkSession", root: Path, table: Table, version: int | None = 
     if version is not None and version != opened.version():
         opened.load_as_version(version)
     schema = StructType.fromJson(table.schema_json())
-    files = opened.file_uris()
+    files = [spark_path(_local_path(uri)) for uri in opened.file_uris()]
     rows = spark.read.schema(schema).parquet(*files) if files else spark.createDataFrame([], schema)
     return rows.select(*_quoted(table))
+
+
+def _local_path(uri: str) -> str:
+    """The path that delta-rs names percent-encoded; `locks.check_root` lets no % into a root."""
+    return unquote(uri.removeprefix("file://"))
 
 
 def append(root: Path, table: Table, rows: "DataFrame") -> None:

@@ -13,8 +13,8 @@ from taxonomy.shards import SPLITS
 SCHEMA_VERSION = 1
 """Written into every table; a table of a higher version is refused."""
 
-REJECT_REASONS = ("no_photo_id", "no_url", "bad_url", "no_taxon", "not_research_grade", "no_observation")
-"""Why a source row is no photo, first match wins."""
+REJECT_REASONS = ("no_photo_id", "no_url", "bad_url", "no_observation", "no_taxon", "not_research_grade")
+"""Why a source row is no photo, first match wins (`photo_rows.reject_reason`)."""
 
 EXCLUSION_REASONS = (
     "withdrawn",

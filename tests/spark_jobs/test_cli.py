@@ -2,10 +2,9 @@
 
 import dataclasses
 import re
-import statistics
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -45,13 +44,17 @@ def test_every_command_has_help_with_an_example(name):
 
 
 def test_help_is_there_at_once():
+    def cpu_seconds() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
     def seconds() -> float:
-        started = time.perf_counter()
+        before = cpu_seconds()
         assert taxaflow("data", "ingest", "--help").returncode == 0
-        return time.perf_counter() - started
+        return cpu_seconds() - before
 
     measured = [seconds() for _ in range(5)]
-    assert min(measured) < 0.3 or statistics.median(measured) < 1.0, measured  # the second bound is for a busy machine
+    assert min(measured) < 0.3, measured  # CPU time, so that other work on the machine does not count
 
 
 def test_help_imports_nothing_heavy():
@@ -102,6 +105,7 @@ def test_makefile_lists_its_targets_first():
         (("data", "download", "--root", "ROOT", "--dataset", "d"), "no table selections"),
         (("data", "count", "--root", "s3://bucket/root"), "object stores"),
         (("data", "count", "--root", "ROOT/missing"), "no such folder"),
+        (("data", "count", "--root", "ROOT/100%"), "'%' in its name"),
         (("data", "status", "--root", "ROOT"), "no tables yet"),
         (("data", "run", "--config", "ROOT/none.toml"), "No such file"),
     ],
@@ -127,6 +131,17 @@ def test_config_file_with_an_unknown_key_names_it(tmp_path):
     file = tmp_path / "count.toml"
     file.write_text("rarely = 7\n")
     check_refused("data", "count", "--config", str(file), "--root", str(tmp_path), says="unknown key rarely")
+
+
+def test_status_and_doctor_take_a_config_file(tmp_path):
+    file = tmp_path / "status.toml"
+    file.write_text(f'root = "{tmp_path / "absent"}"\n')
+    check_refused("data", "status", says="--root is missing")
+    check_refused("data", "status", "--config", str(file), says=f"{tmp_path / 'absent'}")
+    check_refused("data", "status", "--config", str(file), "--root", str(tmp_path), says=f"{tmp_path}")
+    file.write_text("rooot = 3\n")
+    for command in (("data", "status"), ("doctor",)):
+        check_refused(*command, "--config", str(file), says="unknown key rooot")
 
 
 def test_debug_shows_the_trace(tmp_path):

@@ -45,6 +45,7 @@ def _garden() -> list[dict[str, object]]:
         cp.photo(10, cp.OAK),
         cp.photo(11, cp.FROG, gone_snapshot="2026-11"),
         *(cp.photo(20 + number, cp.GENUS_ONLY) for number in range(5)),
+        cp.photo(25, cp.GENUS_ONLY, gone_snapshot="2026-11"),
     ]
 
 
@@ -161,7 +162,7 @@ def test_a_rerun_commits_only_what_changes(spark: "SparkSession", root: Path) ->
     page = root / "reports" / "taxa.html"
     written, versions = page.read_bytes(), _versions(root)
     assert first.changed
-    assert first.counts == {"photos": 16, "counted": 8, "above_species_rank": 5, "withdrawn": 3, "species": 4}
+    assert first.counts == {"photos": 17, "counted": 8, "above_species_rank": 5, "withdrawn": 4, "species": 4}
     assert first.notes[0].startswith("Aves: 7 photos of 3 species, median 2, most 3")
     assert first.notes[-1] == f"page: {page}"
 

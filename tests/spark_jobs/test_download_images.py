@@ -1,6 +1,8 @@
 """The driver's half of a download: plan, commit, top-up, growth, refusals. Real Spark, Delta, HTTP and files."""
 
+import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +10,10 @@ import pytest
 
 from sample.photo_server import PhotoServer
 from spark_jobs import download_images, table_io
+from spark_jobs.commit_shards import ShardStore
 from spark_jobs.config import DownloadConfig
 from spark_jobs.tables import DOWNLOADS, PHOTOS, SELECTIONS, SHARD_PLAN, SHARDS
-from taxonomy.errors import BadInputError
+from taxonomy.errors import BadInputError, WorkFailedError
 from tests.fault_server import FaultServer, first, ok, status
 from tests.picture_bodies import jpeg
 from tests.spark_jobs.small_root import (
@@ -171,6 +174,50 @@ def test_path_urls_need_a_base_url(spark, root):
     assert table_io.read_arrow(root, SHARD_PLAN).num_rows == 0
 
 
+def test_an_open_plan_of_path_urls_needs_a_base_url_too(spark, server, root):
+    make_tables(root, range(1, 5))
+    blocked = root / "not-a-folder"
+    blocked.write_text("")
+    with pytest.raises(WorkFailedError):
+        download_images.run(spark, config_for(root, server.base_url, scratch=blocked / "scratch"))
+    with pytest.raises(BadInputError, match="--base-url"):
+        download_images.check(config_for(root, None))
+    assert table_io.read_arrow(root, SHARDS).num_rows == 0
+
+
+def test_two_attempts_at_one_shard_are_one_row(finished, tmp_path):
+    source, _ = finished
+    store = ShardStore(tmp_path, "birds")
+    shutil.copytree(source / "shards", tmp_path / "shards")
+    for table in (SHARD_PLAN, SHARDS, DOWNLOADS):
+        table_io.create(tmp_path, table)
+    table_io.append_arrow(tmp_path, SHARD_PLAN, table_io.read_arrow(source, SHARD_PLAN))
+    rows = store.adoptable(("train", "val", "test"))
+    worse = [dataclasses.replace(row, num_samples=row.num_samples - 1) for row in rows]
+    store.commit([*worse, *rows])
+    store.commit(worse)
+    assert {row.num_samples for row in store.committed()} == {row.num_samples for row in rows}
+    assert len(store.committed()) == len(rows) == len(table_io.read_arrow(source, SHARDS))
+    files_and_rows_agree(tmp_path)
+
+
+def test_a_shard_that_is_not_its_plan_is_swept_not_adopted(finished, tmp_path):
+    source, _ = finished
+    shutil.copytree(source / "shards", tmp_path / "shards")
+    for table in (SHARDS, DOWNLOADS):
+        table_io.create(tmp_path, table)
+    plan = table_io.read_arrow(source, SHARD_PLAN).to_pylist()
+    for row in plan:
+        row["position"] = (row["position"] + 1) % 3 if row["split"] == "val" else row["position"]
+    table_io.append_rows(tmp_path, SHARD_PLAN, plan)
+    store = ShardStore(tmp_path, "birds")
+    store.commit(store.adoptable(("train", "val", "test")))
+    assert {row.split for row in store.committed()} == {"train", "test"}
+    (tmp_path / "shards" / "birds" / ".manifest.json.1.tmp").write_text("")
+    assert store.sweep() == 3
+    files_and_rows_agree(tmp_path)
+
+
 def test_unknown_dataset_is_refused(finished):
     root, _ = finished
     with pytest.raises(BadInputError, match="no selection named fish"):
@@ -182,8 +229,6 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(spark, server, root):
     make_tables(root, range(1, 21))
     blocked = root / "not-a-folder"
     blocked.write_text("")
-    from taxonomy.errors import WorkFailedError
-
     with pytest.raises(WorkFailedError, match="run the same command"):
         download_images.run(spark, config_for(root, server.base_url, scratch=blocked / "scratch"))
     download_images.run(spark, config_for(root, server.base_url))

@@ -257,6 +257,27 @@ def test_input_without_photos_changes_no_photo(spark: Any, root: Path, tmp_path:
     assert versions(root)["photos"] == before["photos"] + 1
 
 
+def test_quoted_line_breaks_stay_in_their_row(spark: Any, root: Path, tmp_path: Path):
+    whom = ["(c) one,\nall rights", '(c) "two"\r\n\nof a kind', "(c) three"]
+    rows = [source_row(number, attribution=text) for number, text in enumerate(whom, start=1)]
+    summary = ingest(spark, root, "biotrove", write_rows(tmp_path / "rows.csv", rows))
+    assert (summary.counts["rows_read"], summary.counts["new"]) == (3, 3)
+    found = [str(photos_of(root)[number]["attribution"]) for number in (1, 2, 3)]
+    assert [text.replace("\r\n", "\n") for text in found] == [text.replace("\r\n", "\n") for text in whom]
+
+
+def test_root_and_input_with_spaces_and_pattern_letters(spark: Any, tmp_path: Path):
+    root = tmp_path / "my data" / "{a}*? é"
+    check_root(root)
+    first = write_rows(tmp_path / "in *" / "a b.csv", [source_row(1), source_row(2)])
+    assert ingest(spark, root, "biotrove", first).counts["new"] == 2
+    second = write_rows(tmp_path / "in *" / "a b.parquet", [source_row(2, "nigra"), source_row(3)])
+    counts = ingest(spark, root, "biotrove", second).counts
+    assert (counts["new"], counts["changed"]) == (1, 1)
+    read = {row["photo_id"]: row["species"] for row in table_io.read(spark, root, PHOTOS).collect()}
+    assert read == {1: "rubra", 2: "nigra", 3: "rubra"}
+
+
 def test_damaged_pages_name_the_file_and_leave_no_table(spark: Any, root: Path, tmp_path: Path):
     write_rows(tmp_path / "in" / "good.parquet", [source_row(1)])
     bad = write_rows(tmp_path / "in" / "bad.parquet", [source_row(number) for number in range(200)])

@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
+from spark_jobs import table_io
 from spark_jobs.locks import check_root, lock
+from spark_jobs.tables import WITHDRAWALS
 from taxonomy.errors import BadInputError
 from tests.conftest import PROJECT
 
@@ -65,6 +67,22 @@ def test_object_stores_are_refused(bad):
 
     with pytest.raises(BadInputError, match="object stores"):
         check_root(Path(bad))
+
+
+@pytest.mark.parametrize("letter", ["%", "[", "]", "^", "|", "\\", "\n", "\t", "\x7f"])
+def test_letters_that_delta_cannot_take_are_refused_in_one_line(tmp_path, letter):
+    with pytest.raises(BadInputError, match="Delta tables cannot lie") as refused:
+        check_root(tmp_path / f"a{letter}b" / "root")
+    assert len(str(refused.value).splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a b", "é ü", "a*?{b}", "a#b", "a&b+c=d,e;f'", 'a"<`@$!(c)~'])
+def test_any_other_name_takes_tables(tmp_path, name):
+    root = tmp_path / name
+    check_root(root)
+    table_io.append_rows(root, WITHDRAWALS, [{"photo_id": 1, "reason": None, "since": None}])
+    assert table_io.read_arrow(root, WITHDRAWALS)["photo_id"].to_pylist() == [1]
 
 
 def test_a_root_below_a_file_is_refused(tmp_path):

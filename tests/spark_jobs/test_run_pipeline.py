@@ -61,6 +61,9 @@ def test_steps_come_in_the_order_of_the_data_with_the_common_root(write):
         ("[count]\n", "--root is missing"),
         ('[count]\nroot = "r"\nrare = 2.5\n', "rare = 2.5"),
         ("[count\n", "not valid TOML"),
+        ("count = 5\n", r"\[count\]: 5 is no table; write \[count\]"),
+        ("count = [5]\n", r"\[count\]: 5 is no table"),
+        ("root = 5\n[count]\n", "root = 5 does not fit: give a path"),
     ],
 )
 def test_mistakes_are_named_with_their_place(write, text, says):

@@ -57,6 +57,7 @@ def test_status_tells_tables_and_the_latest_outcome_of_every_photo(root):
         dataset_states(root, "fish")
 
 
+@pytest.mark.process
 def test_doctor_finds_what_this_test_runs_on(root):
     found = {finding.what: finding for finding in findings(root)}
     for name in ("Python", "Java", "pyspark", "delta-spark", "deltalake"):
@@ -64,6 +65,7 @@ def test_doctor_finds_what_this_test_runs_on(root):
 
 
 def test_doctor_says_what_to_do_without_java(root, monkeypatch):
+    monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
     java = next(finding for finding in findings(root) if finding.what == "Java")
     assert java.state == "missing" and "apt-get install openjdk-17" in java.detail
@@ -79,6 +81,22 @@ def test_every_table_is_made_with_comments_keys_and_no_deletion_vectors(root, ta
     assert [field["name"] for field in fields] == table.column_names
     assert all(field["metadata"]["comment"] for field in fields)
     assert set(table.key) <= set(table.column_names)
+
+
+def test_checks_that_a_killed_process_left_out_are_added(root):
+    table_io.create(root, PHOTOS)
+    (table_io.table_path(root, PHOTOS) / "_delta_log" / f"{1:020d}.json").unlink()  # killed before this commit
+    assert not [key for key in table_io.open_table(root, PHOTOS).metadata().configuration if "constraints" in key]
+    with pytest.raises((DeltaError, ValueError)):
+        table_io.append_rows(root, PHOTOS, [photo_row(1) | {"category": "Pisces"}])
+    configuration = table_io.open_table(root, PHOTOS).metadata().configuration
+    assert {key.removeprefix("delta.constraints.") for key in configuration if "constraints" in key} == set(
+        PHOTOS.checks
+    )
+    assert not table_io.has_rows(root, PHOTOS)
+    version = table_io.version(root, PHOTOS)
+    table_io.create(root, PHOTOS)
+    assert table_io.version(root, PHOTOS) == version
 
 
 @pytest.mark.parametrize("change", [{"taxon_rank": "tribe"}, {"category": "Pisces"}, {"photo_url": None}])
