@@ -21,7 +21,7 @@ from tests.conftest import PROJECT
 from tests.spark_jobs.small_root import files_and_rows_agree, stored_pictures
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
-NUM_PHOTOS = 40
+NUM_PER_SPECIES = 2
 START_S = 60.0
 
 
@@ -93,7 +93,7 @@ def run_all_jobs(folder: Path, master: str | None) -> None:
     """Ingest to labels on drawn specimens, then look at what is there."""
     empty, root, drawings = folder / "empty", folder / "root", folder / "drawings"
     empty.mkdir()
-    draw_specimens(drawings, limit=NUM_PHOTOS)
+    num_photos = draw_specimens(drawings, limit=NUM_PER_SPECIES)
     flags = ["--root", str(root)]
     with PhotoServer({"drawings": drawings / "photos"}) as server:
         table = ["--source", "csv", "--input", str(drawings / "photos.csv"), "--snapshot", "2026-10"]
@@ -104,7 +104,7 @@ def run_all_jobs(folder: Path, master: str | None) -> None:
         request = ["--dataset", "birds", "--samples-per-shard", "10", "--base-url", server.base_url]
         spark_submit(empty, master, "download_images", *request, *flags)
         spark_submit(empty, master, "label_photos", *flags)
-    assert table_io.read_arrow(root, PHOTOS).num_rows == NUM_PHOTOS
+    assert table_io.read_arrow(root, PHOTOS).num_rows == num_photos
     assert table_io.read_arrow(root, SPECIES_COUNTS).num_rows > 0
     kept = [row for row in table_io.read_arrow(root, SELECTIONS).to_pylist() if row["fate"] != "excluded"]
     assert set(stored_pictures(root)) == {row["photo_id"] for row in kept}
