@@ -1,7 +1,7 @@
 """One row per photo id: which ids are repeated, and which of their rows stays.
 
-Only ids are aggregated over all rows, and only rows of repeated ids compared with each other; whole-row
-de-duplication of 5 M rows cost 62 s, this form 23 s (docs/LOG.md).
+Only ids are aggregated over all rows, and only rows of repeated ids compared with each other: a de-duplication of whole
+rows would shuffle every column of all of them.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The transport that is always there: `requests`, with the settings that make it lean and its deadlines true.
 
-Source: measurements of one process on loopback (docs/design.md, Transport): default requests reloads the CA bundle
-for each connection, 23 CPU-ms; a read with a timeout alone never ends on a server that drips.
+Source: measurements of one process on loopback (docs/design.md, Transport): requests as it comes reloads the CA bundle
+for each connection; a read with a timeout alone never ends on a server that drips.
 """
 
 import functools
@@ -110,7 +110,7 @@ _POOLS = {"http": _PlainPool, "https": HTTPSConnectionPool}
 
 @functools.cache
 def _tls_context(ca_file: str) -> ssl.SSLContext:
-    """One context per process and CA file: loading the certificates costs 22 CPU-ms."""
+    """One context per process and CA file: loading the certificates takes longer than a request."""
     context = ssl.create_default_context(cafile=ca_file)
     context.sslsocket_class = _DeadlineSSLSocket
     return context

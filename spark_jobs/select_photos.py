@@ -240,7 +240,6 @@ def run(spark: "SparkSession", config: SelectConfig) -> Summary:
         notes += [f"{each.flag}: {each.num_ignored:,} rows name nothing" for each in lists if each.num_ignored]
         if config.export is not None:
             notes.append(export_chunks.export(config, photos, taxon_table, rows))
-            changed = True
         return record.finish((SELECTIONS,), counts, changed, notes)
 
 

@@ -147,7 +147,6 @@ def _local_settings() -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.shuffle.partitions": str(2 * num_cores),
         "spark.ui.enabled": "false",
-        "spark.sql.files.maxPartitionBytes": "32m",  # metadata is compact: the default leaves cores idle
     }
 
 
