@@ -28,7 +28,7 @@ SAMPLE = Path(__file__).resolve().parent
 SNAPSHOT = "2026-10"
 SERVER_START_S = 10.0
 SMALL_DATA = "spark.sql.shuffle.partitions=2;spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1"
-"""Spark settings for a few hundred rows: compiling little takes half the time."""
+"""Spark settings for a few hundred rows: compiling little starts sooner."""
 
 
 def main() -> None:

@@ -114,10 +114,14 @@ def mark_photos(
     )
 
 
+def _fails_alone() -> "Column":
+    """Whether a marked photo fails a test of a photo alone."""
+    return F.col("is_withdrawn") | F.col("has_other_license") | F.col("is_benchmark") | F.col("is_heldout")
+
+
 def name_votes(marked: "DataFrame") -> "DataFrame":
     """`taxa.taxon_names` of marked photos with num_passing: photos that pass every test of a photo alone."""
-    fails = F.col("is_withdrawn") | F.col("has_other_license") | F.col("is_benchmark") | F.col("is_heldout")
-    return taxon_names(marked, num_passing=F.count_if(~fails))
+    return taxon_names(marked, num_passing=F.count_if(~_fails_alone()))
 
 
 def taxon_rules(
@@ -163,8 +167,7 @@ def transform(marked: "DataFrame", rules: "DataFrame", config: SelectConfig, kee
         config: the thresholds and shares.
         keep: called on frames with a row per taxon that are used more than once.
     """
-    fails = F.col("is_withdrawn") | F.col("has_other_license") | F.col("is_benchmark") | F.col("is_heldout")
-    cap_hashes = marked.filter(~fails).select("taxon_id", hashes.cap_hash(config.seed).alias("cap_hash"))
+    cap_hashes = marked.filter(~_fails_alone()).select("taxon_id", hashes.cap_hash(config.seed).alias("cap_hash"))
     cuts = cut_offs(cap_hashes, rules.select("taxon_id", "num_photos"), config.max_photos, keep)
     limits = keep(rules.join(F.broadcast(cuts), "taxon_id", "left").drop("category"))
     decided = marked.join(F.broadcast(limits), "taxon_id", "left").withColumn("reason", _reason(config))

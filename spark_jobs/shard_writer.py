@@ -11,7 +11,7 @@ from spark_jobs import pause_points
 from spark_jobs.fetch import Fetched, Fetcher, FetchPolicy
 from spark_jobs.images import CheckedImage, ImageLimits, ImageRejected, check_image
 from spark_jobs.publish import publish
-from spark_jobs.sidecar import PhotoRow, ShardRow, write_sidecar
+from spark_jobs.sidecar import SIDECAR_SUFFIX, PhotoRow, ShardRow, write_sidecar
 from spark_jobs.spool import Spool
 from spark_jobs.statuses import Status
 from spark_jobs.tar_file import TarFile
@@ -104,7 +104,7 @@ def write_shard(photos: Sequence[PlannedPhoto], job: ShardJob, fetcher: Fetcher)
         publish(Path(folder) / "tar", split_dir, shard.shard_file, job.attempt)
         pause_points.reached("after_tar")
         write_sidecar(Path(folder) / "sidecar", shard, rows)
-        publish(Path(folder) / "sidecar", split_dir, f"{shard.shard_file}.parquet", job.attempt)
+        publish(Path(folder) / "sidecar", split_dir, f"{shard.shard_file}{SIDECAR_SUFFIX}", job.attempt)
         pause_points.reached("after_sidecar")
     return shard
 

@@ -30,8 +30,8 @@ def taxa(photos: "DataFrame") -> "DataFrame":
 def taxon_names(photos: "DataFrame", **tallies: "Column") -> "DataFrame":
     """taxon_id, taxon_rank, the ranks and common_name, each combination once, with `num` and further aggregates.
 
-    Photos are grouped by taxon_id and a hash of their names, which is several times as fast as by the names; one
-    photo of each group then gives the names themselves. Two sets of names of one taxon share a 64-bit hash with a
+    Photos are grouped by taxon_id and a hash of their names, so that only numbers are shuffled; one photo of each
+    group then gives the names themselves. Two sets of names of one taxon share a 64-bit hash with a
     chance of 2^-64.
 
     Args:

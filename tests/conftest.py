@@ -17,7 +17,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 SMALL_SPARK = {
     "spark.master": "local[2]",
     "spark.sql.shuffle.partitions": "2",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # tiny data: compile little, half the time
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # tiny data: compile little
 }
 """Settings of Spark for small data, for the session of the tests and for processes they start."""
 

@@ -95,13 +95,17 @@ def kill_at(download: Download, point: str) -> None:
     kill_tree(process)
 
 
-@pytest.mark.parametrize("point", ["after_tar", "before_commit", "after_commit"])
-def test_a_kill_loses_nothing(tmp_path, point):
-    download = Download(tmp_path, 300)
+def check_one_kill(download: Download, point: str) -> None:
+    """Kill a download at a point, run it again, and look at what is there."""
     with download.server:
         kill_at(download, point)
         download.finish()
         download.check(num_kills=1)
+
+
+@pytest.mark.parametrize("point", ["after_tar", "before_commit", "after_commit"])
+def test_a_kill_loses_nothing(tmp_path, point):
+    check_one_kill(Download(tmp_path, 300), point)
 
 
 @pytest.mark.long
@@ -119,11 +123,7 @@ def test_a_kill_loses_nothing(tmp_path, point):
     ],
 )
 def test_a_kill_at_each_point_of_a_large_download(tmp_path, point):
-    download = Download(tmp_path, 2000)
-    with download.server:
-        kill_at(download, point)
-        download.finish()
-        download.check(num_kills=1)
+    check_one_kill(Download(tmp_path, 2000), point)
 
 
 @pytest.mark.long
