@@ -13,7 +13,6 @@ import argparse
 import io
 import json
 import math
-import os
 import sys
 from pathlib import Path
 from random import Random
@@ -25,6 +24,7 @@ from sample.backdrops import compose, give_volume, paint_backdrop
 from sample.pen import OVERSAMPLE, Pen, Pose
 from sample.specimen_list import Specimen, SpecimenError, csv_bytes, list_specimens
 from sample.specimen_taxa import DrawnSpecies
+from spark_jobs.publish import write_whole
 
 SIZES_PX = ((256, 192), (240, 180), (224, 224), (192, 256), (208, 208), (256, 171), (192, 192))
 JPEG_QUALITY = 90
@@ -92,7 +92,7 @@ def draw_specimens(out: Path, seed: int = 42, limit: int | None = None) -> int:
     _claim(out, {"seed": seed, "limit": limit, "style": DRAWING_STYLE, "pillow": PIL.__version__})
     missing = [s for s in specimens if not _picture_path(out, s).exists()]
     for specimen in missing:
-        _publish(_picture_path(out, specimen), encode_picture(specimen, seed))
+        write_whole(_picture_path(out, specimen), encode_picture(specimen, seed))
     _publish_changed(out / "photos.csv", csv_bytes(specimens))
     return len(missing)
 
@@ -115,20 +115,13 @@ def _claim(out: Path, recipe: dict[str, object]) -> None:
             path.unlink()
     _publish_changed(record, wanted)
     for folder in (out, photos):
-        for path in folder.glob("*.tmp"):
+        for path in folder.glob(".*.tmp"):
             path.unlink()
 
 
 def _publish_changed(path: Path, content: bytes) -> None:
     if not path.exists() or path.read_bytes() != content:
-        _publish(path, content)
-
-
-def _publish(path: Path, content: bytes) -> None:
-    """Writes a file beside its place and renames it, so that it is there complete or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    part.write_bytes(content)
-    part.replace(path)
+        write_whole(path, content)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,7 +9,6 @@ else is a 404. It listens on 127.0.0.1 alone. SIGTERM and SIGINT end it with sta
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import signal
 import sys
@@ -21,6 +20,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
+
+from spark_jobs.publish import write_whole
 
 CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 # Ids are ASCII digits and nothing is decoded, so that no path can lead out of its folder.
@@ -173,9 +174,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     with server:
         if args.port_file:
-            part = args.port_file.with_name(f".{args.port_file.name}.{os.getpid()}.tmp")
-            part.write_text(f"{server.port}\n", encoding="ascii")
-            part.replace(args.port_file)
+            write_whole(args.port_file, b"%d\n" % server.port)
         print(server.base_url, flush=True)
         stop.wait()
     return 0

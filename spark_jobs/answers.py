@@ -31,6 +31,7 @@ class Verdict:
         body: only if ok.
         retry_after_s: how long the host asked to be left alone; None where it did not.
         asked: False where no request was sent.
+        refused: our own manners ended it; trying again would not help.
     """
 
     status: Status
@@ -39,10 +40,11 @@ class Verdict:
     body: bytes | None = None
     retry_after_s: float | None = None
     asked: bool = True
+    refused: bool = False
 
 
-def judge(url: str, response: Response, agent_name: str) -> Verdict:
-    """The verdict on an answer that is no redirect to follow."""
+def judge(url: str, response: Response, agent_name: str | None) -> Verdict:
+    """The verdict on an answer that is no redirect to follow; `agent_name` as for `opted_out`."""
     code, headers = response.http_status, response.headers
     if 200 <= code < 300:
         if rule := opted_out(headers, agent_name):
@@ -100,11 +102,14 @@ def _timestamp(value: str) -> float | None:
         return None
 
 
-def opted_out(headers: Headers, agent_name: str) -> str | None:
+def opted_out(headers: Headers, agent_name: str | None) -> str | None:
     """The X-Robots-Tag rule that forbids the use of this answer, or None.
 
-    A rule after `name:` counts only for that robot, until the header ends or another name comes.
+    A rule after `name:` counts only for that robot, until the header ends or another name comes; for no robot (None)
+    no rule counts.
     """
+    if agent_name is None:
+        return None
     for header in headers.get_all("x-robots-tag"):
         addressed = True
         for item in header.lower().split(","):

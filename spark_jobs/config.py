@@ -236,6 +236,9 @@ class SelectConfig:
 DEFAULT_USER_AGENT = "taxaflow/0.1 (biodiversity dataset builder)"
 """How requests introduce themselves unless --user-agent says otherwise; names no contact, so that download warns."""
 
+TRANSPORTS = ("auto", "curl", "requests")
+"""How photos are asked for; auto takes curl where pycurl is installed."""
+
 DEFAULT_TRIES = 4
 """Requests per photo and run before a temporary failure is recorded."""
 
@@ -252,14 +255,15 @@ class DownloadConfig:
     split: str = option("train, val, test, or all.", "all")
     samples_per_shard: int = option("Photos planned per shard.", 5_000)
     max_per_host: int = option("Connections per host and task.", 16)
-    max_rate: float | None = option("Requests per second and host over all tasks (not available yet).", None)
+    max_rate: float | None = option("Requests per second and host, over all tasks (default: no limit).", None)
     timeout_s: float = option("Longest time for one request, seconds.", 60.0)
     tries: int = option("Requests per photo and run before a temporary failure is recorded.", DEFAULT_TRIES)
     max_edge_px: int | None = option("Scale pictures down to this longest side, px (default: as they are).", None)
     layout: str = option("taxaflow (picture + JSON), or biotrove (adds the caption texts).", "taxaflow")
     user_agent: str = option("How to introduce ourselves; add a contact address.", DEFAULT_USER_AGENT)
     base_url: str | None = option("Scheme and host to use for every photo URL: a mirror or a cache.", None)
-    transport: str = option("requests.", "requests")
+    transport: str = option("auto, curl or requests; auto is curl where pycurl is installed.", "auto")
+    allow_private: bool = option("Follow redirects from public hosts to private addresses.", False)
     scratch: Path | None = option("Fast local folder for unfinished shards (default: the system's).", None)
 
     def __post_init__(self) -> None:
@@ -277,13 +281,9 @@ class DownloadConfig:
             raise BadInputError(f"--timeout-s {self.timeout_s}: must be above 0")
         if self.max_edge_px is not None:
             _check_at_least("--max-edge-px", self.max_edge_px, 32)
-        self._check_not_available()
-
-    def _check_not_available(self) -> None:
-        if self.max_rate is not None:
-            raise BadInputError("--max-rate is not available yet; lower --max-per-host instead")
-        if self.transport != "requests":
-            raise BadInputError(f"--transport {self.transport} is not available yet; use requests")
+        _check_choice("--transport", self.transport, TRANSPORTS)
+        if self.max_rate is not None and self.max_rate <= 0:
+            raise BadInputError(f"--max-rate {self.max_rate}: must be above 0")
         if self.base_url is not None and not re.fullmatch(r"https?://[^/\s]+/?", self.base_url):
             raise BadInputError(f"--base-url {self.base_url}: give scheme and host only, like http://127.0.0.1:8080")
 

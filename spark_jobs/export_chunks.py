@@ -4,7 +4,6 @@ BioTrove's 11 columns, 50,000 rows a file, rows by order hash; numbered from 1 a
 common name are the taxon's, the scientific name and URL are the photo's.
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs import table_io
 from spark_jobs.config import SOURCE_COLUMNS, SelectConfig
+from spark_jobs.publish import write_whole
 from spark_jobs.tables import SELECTIONS
 from taxonomy.ranks import RANKS
 from taxonomy.shards import SPLITS
@@ -111,9 +111,9 @@ def _write_chunk(folder: Path, split: str, chunk: int, rows: pa.Table) -> pa.Tab
     ordered = rows.sort_by("order_hash").select(list(EXPORT_COLUMNS))
     renamed = ordered.rename_columns(list(EXPORT_COLUMNS.values())).cast(_FILE_SCHEMA)
     final = folder / split / _file_name(chunk)
-    unfinished = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    pq.write_table(renamed, unfinished)
-    unfinished.replace(final)
+    content = pa.BufferOutputStream()
+    pq.write_table(renamed, content)
+    write_whole(final, content.getvalue().to_pybytes())
     return pa.table({"split": [split], "chunk": pa.array([chunk], pa.int32()), "num_rows": [renamed.num_rows]})
 
 

@@ -6,18 +6,34 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
 
 from spark_jobs import addresses
 from spark_jobs.answers import Verdict, judge, opted_out
 from spark_jobs.config import DEFAULT_TRIES, DEFAULT_USER_AGENT
+from spark_jobs.leases import FetchStoppedError
 from spark_jobs.statuses import RETRYABLE, Status
 from spark_jobs.transport import Headers, Request, Response, Transport, TransportFailure
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-Gate = Callable[[str], tuple[Status, str] | None]
-"""Called with a URL right before each request. May wait (a lease); a status and text refuse the request (robots)."""
+
+class Gate(Protocol):
+    """What every request passes: rate, concurrency, pauses, robots.txt (spark_jobs/leases.py)."""
+
+    def enter(self, url: str, stopped: threading.Event) -> tuple[Status, str] | None:
+        """Wait until the URL may be asked for; a status and text refuse it, and then `leave` must not follow."""
+        ...
+
+    def leave(self, url: str, status: Status, http_status: int | None, retry_after_s: float | None) -> None:
+        """Say how the request ended."""
+        ...
+
+    def wake(self) -> None:
+        """Let every waiting thread look whether it was stopped."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,7 @@ class FetchPolicy:
         user_agent: sent with each request; should name a contact.
         base_url: its scheme and host replace those of each photo URL; None: photo URLs as they are.
         allow_private: follow redirects from public hosts to private addresses.
+        heed_opt_out: X-Robots-Tag rules end a photo as opted_out; they say nothing of a robots.txt.
     """
 
     tries: int = DEFAULT_TRIES
@@ -54,12 +71,18 @@ class FetchPolicy:
     user_agent: str = DEFAULT_USER_AGENT
     base_url: str | None = None
     allow_private: bool = False
+    heed_opt_out: bool = True
 
     def __post_init__(self) -> None:
         if self.tries < 1:
             raise ValueError(f"tries is {self.tries}; at least 1 is needed")
 
     @property
+    def robot(self) -> str | None:
+        """Whom X-Robots-Tag rules are read for; None where they are not heeded."""
+        return self.agent_name if self.heed_opt_out else None
+
+    @cached_property
     def agent_name(self) -> str:
         """The product name in the User-Agent, lower case; what X-Robots-Tag rules may address."""
         return self.user_agent.split("/")[0].split(" ")[0].lower()
@@ -84,17 +107,13 @@ class Fetched:
     error: str | None = None
 
 
-class FetchStoppedError(Exception):
-    """`Fetcher.stop` was called while a photo waited for its next try."""
-
-
 class Fetcher:
     """Fetches photos by one policy; one per task, shared by its threads.
 
     Args:
         transport: what sends the requests.
         policy: how.
-        gate: asked before each request; None: no gate.
+        gate: what each request passes first.
         resolve: host name -> its IP addresses, for the rule on private addresses.
     """
 
@@ -102,7 +121,7 @@ class Fetcher:
         self,
         transport: Transport,
         policy: FetchPolicy,
-        gate: Gate | None = None,
+        gate: Gate,
         resolve: Callable[[str], list[str]] = addresses.resolve,
     ) -> None:
         self._transport = transport
@@ -110,8 +129,8 @@ class Fetcher:
         self._gate = gate
         self._resolve = resolve
         self._stopped = threading.Event()
-        self._paused_until: dict[str, float] = {}
         self._random = random.Random()
+        self._headers = {"User-Agent": policy.user_agent, "Accept": "image/*"}
 
     def fetch(self, photo_url: str) -> Fetched:
         """The photo's body or why there is none, after at most `policy.tries` tries.
@@ -120,7 +139,7 @@ class Fetcher:
             photo_url: http or https, or a path starting with `/` where the policy has a base_url.
 
         Raises:
-            FetchStoppedError: see `stop`.
+            spark_jobs.leases.FetchStoppedError: see `stop`.
         """
         url = self._start_url(photo_url)
         if not _is_web_address(url):
@@ -129,7 +148,7 @@ class Fetcher:
         for attempts in range(1, self.policy.tries + 1):
             verdict = self._try_once(url)
             too_long = (verdict.retry_after_s or 0.0) > self.policy.retry_after_cap_s
-            if verdict.status not in RETRYABLE or too_long or attempts == self.policy.tries:
+            if verdict.refused or verdict.status not in RETRYABLE or too_long or attempts == self.policy.tries:
                 break
             if verdict.retry_after_s is None:
                 self._sleep(self._backoff_s(attempts))
@@ -139,6 +158,7 @@ class Fetcher:
     def stop(self) -> None:
         """Let no thread begin or go on waiting; running requests end by their own limits."""
         self._stopped.set()
+        self._gate.wake()
 
     def _start_url(self, photo_url: str) -> str:
         if self.policy.base_url is None:
@@ -147,48 +167,49 @@ class Fetcher:
         return urlunsplit((base.scheme, base.netloc, parts.path, parts.query, ""))
 
     def _try_once(self, url: str) -> Verdict:
-        """One request and the redirects it leads to, within one deadline; waits while a host wants to be left alone."""
+        """One request and the redirects it leads to, within one deadline; waiting at the gate does not count."""
         first_url, seen = url, {url}
         left_s = self.policy.deadline_s
-        for _ in range(self.policy.max_redirects + 1):
-            if (refused := self._wait_for_host(url)) is not None:
-                return refused
+        for hop in range(self.policy.max_redirects + 1):
+            if (refusal := self._gate.enter(url, self._stopped)) is not None:
+                return Verdict(refusal[0], None, refusal[1], asked=hop > 0, refused=True)
             started = time.monotonic()
-            try:
-                response = self._transport.send(self._request(url, left_s))
-            except TransportFailure as failure:
-                return Verdict(failure.status, failure.http_status, str(failure))
+            answer = self._ask(url, left_s)
             left_s -= time.monotonic() - started
-            if response.http_status not in REDIRECTS:
-                verdict = judge(url, response, self.policy.agent_name)
-                self._note_retry_after(url, verdict)
-                return verdict
-            url = _redirect_target(url, response)
+            if isinstance(answer, Verdict):
+                return answer
+            url = _redirect_target(url, answer)
             if (reason := self._redirect_refusal(first_url, url, seen)) is not None:
-                return Verdict(Status.REDIRECT_REFUSED, response.http_status, reason)
+                return Verdict(Status.REDIRECT_REFUSED, answer.http_status, reason)
             seen.add(url)
         return Verdict(Status.REDIRECT_REFUSED, None, f"more than {self.policy.max_redirects} redirects")
 
-    def _wait_for_host(self, url: str) -> Verdict | None:
-        """None when the host may be asked; else why this request is not sent."""
-        host = urlsplit(url).netloc
-        while (pause_s := self._paused_until.get(host, 0.0) - time.monotonic()) > 0:
-            if pause_s > self.policy.retry_after_cap_s:
-                text = f"the host asked to be left alone for {pause_s:.0f} s more"
-                return Verdict(Status.THROTTLED, None, text, retry_after_s=pause_s, asked=False)
-            self._sleep(pause_s + self._random.uniform(0.0, min(pause_s, self.policy.backoff_base_s)))
-        refusal = None if self._gate is None else self._gate(url)
-        return None if refusal is None else Verdict(refusal[0], None, refusal[1], asked=False)
+    def _ask(self, url: str, left_s: float) -> Verdict | Response:
+        """One request past the gate: a redirect's answer, or the verdict."""
+        status, http_status, retry_after_s = Status.CONNECTION_ERROR, None, None
+        try:
+            response = self._transport.send(self._request(url, left_s))
+            status, http_status = Status.OK, response.http_status
+            if http_status in REDIRECTS:
+                return response
+            verdict = judge(url, response, self.policy.robot)
+            status, retry_after_s = verdict.status, verdict.retry_after_s
+            return verdict
+        except TransportFailure as failure:
+            status, http_status = failure.status, failure.http_status
+            return Verdict(status, http_status, str(failure))
+        finally:
+            self._gate.leave(url, status, http_status, retry_after_s)
 
     def _request(self, url: str, left_s: float) -> Request:
         policy = self.policy
 
         def wants_body(http_status: int, headers: Headers) -> bool:
-            return 200 <= http_status < 300 and opted_out(headers, policy.agent_name) is None
+            return 200 <= http_status < 300 and opted_out(headers, policy.robot) is None
 
         return Request(
             url=url,
-            headers={"User-Agent": policy.user_agent, "Accept": "image/*"},
+            headers=self._headers,
             deadline_s=max(left_s, 0.001),
             connect_timeout_s=policy.connect_timeout_s,
             max_bytes=policy.max_bytes,
@@ -217,13 +238,6 @@ class Fetcher:
             and not addresses.is_private(origin, self._resolve)
         )
         return f"redirect from a public host to the private address of {host}" if lured else None
-
-    def _note_retry_after(self, url: str, verdict: Verdict) -> None:
-        """Make all threads leave the host alone for as long as it asked."""
-        if verdict.retry_after_s is not None:
-            host = urlsplit(url).netloc
-            until = time.monotonic() + verdict.retry_after_s
-            self._paused_until[host] = max(until, self._paused_until.get(host, 0.0))
 
     def _backoff_s(self, attempt: int) -> float:
         ceiling = min(self.policy.backoff_cap_s, self.policy.backoff_base_s * 2 ** (attempt - 1))

@@ -176,11 +176,16 @@ def _next_shard_ids(root: Path, dataset: str) -> dict[str, int]:
     return {split: 1 + max(ids) for split, ids in planned_shard_ids(root, dataset).items()}
 
 
+def planned_sizes(root: Path, dataset: str) -> dict[tuple[str, int], int]:
+    """(split, shard_id) -> photos, of every shard that any plan of the dataset holds."""
+    planned = table_io.read_arrow(root, SHARD_PLAN, ["split", "shard_id"], pc.field("dataset") == dataset)
+    sizes = planned.group_by(["split", "shard_id"]).aggregate([([], "count_all")]).to_pylist()
+    return {(size["split"], size["shard_id"]): size["count_all"] for size in sizes}
+
+
 def planned_shard_ids(root: Path, dataset: str) -> dict[str, set[int]]:
     """Split -> shard ids that any plan of the dataset holds."""
-    planned = table_io.read_arrow(root, SHARD_PLAN, ["split", "shard_id"], pc.field("dataset") == dataset)
-    keys = planned.group_by(["split", "shard_id"]).aggregate([]).to_pylist()
     found: dict[str, set[int]] = {}
-    for key in keys:
-        found.setdefault(key["split"], set()).add(key["shard_id"])
+    for split, shard_id in planned_sizes(root, dataset):
+        found.setdefault(split, set()).add(shard_id)
     return found

@@ -27,6 +27,25 @@ def publish(file: Path, folder: Path, name: str, attempt: str) -> Path:
     return folder / name
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there complete and on disk, or as it was before; makes its folder.
+
+    Until then it is called `.<name>.<pid>.tmp`; a crash leaves that behind, an error removes it.
+
+    Raises:
+        OSError: it could not be written, as on a full disk.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        _sync(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -5,7 +5,6 @@ for each connection; a read with a timeout alone never ends on a server that dri
 """
 
 import functools
-import os
 import socket
 import ssl
 import threading
@@ -14,7 +13,6 @@ import urllib.request
 from contextlib import closing
 from typing import Any
 
-import certifi
 import requests
 import requests.adapters
 import requests.utils
@@ -23,14 +21,18 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from spark_jobs.statuses import Status
-from spark_jobs.transport import BodyDecoder, Headers, Request, Response, TransportFailure
+from spark_jobs.transport import (
+    DRAIN_BYTES,
+    BodyCollector,
+    Headers,
+    Request,
+    Response,
+    TransportFailure,
+    announced_bytes,
+    ca_file,
+)
 
 READ_BYTES = 256 * 1024
-DRAIN_BYTES = 16 * 1024
-"""An unwanted body up to this size is read, to keep its connection; beyond it the connection is closed."""
-
-CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-
 
 class _Clock:
     """How long the socket of the running request may still wait; one per request, found through its thread."""
@@ -39,8 +41,6 @@ class _Clock:
         self.deadline = time.monotonic() + request.deadline_s
         self.request = request
         self.in_body = False
-        self._window_start = 0.0
-        self._window_bytes = 0
 
     def patience_s(self) -> float:
         """Seconds the next read may take; raises TimeoutError when the deadline is over."""
@@ -48,21 +48,6 @@ class _Clock:
         if left <= 0:
             raise TimeoutError("deadline over")
         return min(left, self.request.speed_window_s) if self.in_body else left
-
-    def start_body(self) -> None:
-        self.in_body = True
-        self._window_start = time.monotonic()
-
-    def count(self, num_bytes: int) -> None:
-        """Note bytes of the body; raises TransportFailure where a whole window was too slow."""
-        self._window_bytes += num_bytes
-        elapsed = time.monotonic() - self._window_start
-        if elapsed < self.request.speed_window_s:
-            return
-        if self._window_bytes < self.request.min_bytes_per_s * elapsed:
-            raise TransportFailure(Status.TOO_SLOW, f"{self._window_bytes / elapsed:.0f} bytes/s")
-        self._window_start += elapsed
-        self._window_bytes = 0
 
     def timeout_failure(self) -> TransportFailure:
         """What a read that timed out means."""
@@ -109,9 +94,9 @@ _POOLS = {"http": _PlainPool, "https": HTTPSConnectionPool}
 
 
 @functools.cache
-def _tls_context(ca_file: str) -> ssl.SSLContext:
+def _tls_context(ca: str) -> ssl.SSLContext:
     """One context per process and CA file: loading the certificates takes longer than a request."""
-    context = ssl.create_default_context(cafile=ca_file)
+    context = ssl.create_default_context(cafile=ca)
     context.sslsocket_class = _DeadlineSSLSocket
     return context
 
@@ -141,16 +126,15 @@ class RequestsTransport:
 
     Args:
         connections: idle connections kept per host.
-        ca_file: certificates to trust; None: the first of CA_VARIABLES that is set, else certifi's.
+        ca: file of certificates to trust; None: `spark_jobs.transport.ca_file`.
 
     Proxy variables are read once, here. At least one of http_proxy, https_proxy, no_proxy applies as usual.
     """
 
-    def __init__(self, connections: int, ca_file: str | None = None) -> None:
-        named = next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), certifi.where())
+    def __init__(self, connections: int, ca: str | None = None) -> None:
         self._session = requests.Session()
         self._session.trust_env = False
-        adapter = _LeanAdapter(connections, _tls_context(ca_file or named))
+        adapter = _LeanAdapter(connections, _tls_context(ca or ca_file()))
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         self._proxies = {key: url for key, url in urllib.request.getproxies().items() if key != "no"}
@@ -164,9 +148,9 @@ class RequestsTransport:
             with closing(self._open(request)) as reply:
                 http_status = reply.status_code
                 headers = Headers(reply.raw.headers.iteritems())
-                clock.start_body()
+                clock.in_body = True
                 wanted = request.wants_body(http_status, headers)
-                body = _read_body(reply.raw, headers, clock) if wanted else _drain(reply.raw, headers)
+                body = _read_body(reply.raw, headers, request) if wanted else _drain(reply.raw, headers)
                 return Response(http_status, headers, body)
         except TransportFailure as failure:
             raise TransportFailure(failure.status, str(failure), http_status) from failure
@@ -192,29 +176,18 @@ class RequestsTransport:
         return self._proxies
 
 
-def _read_body(raw: Any, headers: Headers, clock: _Clock) -> bytes:
+def _read_body(raw: Any, headers: Headers, request: Request) -> bytes:
     """The whole decoded body; raises TransportFailure past a limit, urllib3's errors where the body breaks."""
-    max_bytes = clock.request.max_bytes
-    announced = headers.get("content-length")
-    if announced is not None and announced.isdigit() and int(announced) > max_bytes:
-        raise TransportFailure(Status.TOO_LARGE, f"{announced} bytes announced, {max_bytes} allowed")
-    decoder = BodyDecoder(headers.get("content-encoding"), max_bytes)
-    pieces: list[bytes] = []
-    received = 0
-    while data := raw.read1(min(READ_BYTES, max_bytes + 1 - received), decode_content=False):
-        received += len(data)
-        if received > max_bytes:
-            raise TransportFailure(Status.TOO_LARGE, f"body exceeds {max_bytes} bytes")
-        clock.count(len(data))
-        pieces.append(decoder.decode(data))
-    decoder.finish()
-    return b"".join(pieces)
+    body = BodyCollector(request, headers)
+    while data := raw.read1(min(READ_BYTES, body.room), decode_content=False):
+        body.add(data)
+    return body.finish()
 
 
 def _drain(raw: Any, headers: Headers) -> bytes:
     """Nothing; reads a short unwanted body so that its connection can serve again."""
-    announced = headers.get("content-length") or ""
-    if announced.isdigit() and int(announced) <= DRAIN_BYTES:
+    announced = announced_bytes(headers)
+    if announced is not None and announced <= DRAIN_BYTES:
         try:
             raw.read(decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError):

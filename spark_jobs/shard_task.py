@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from spark_jobs.fetch import Fetcher
+from spark_jobs.lease_service import RemoteBook, ServiceAddress
+from spark_jobs.leases import Leases
 from spark_jobs.shard_writer import PlannedPhoto, ShardJob, write_shard
 from spark_jobs.transport import Transport, make_transport
 from taxonomy.shards import PLANNED_KEYS
@@ -18,15 +20,19 @@ from taxonomy.shards import PLANNED_KEYS
 RESULT_SCHEMA = "shard_file string"
 
 
-def write_partition(batches: Iterator[pa.RecordBatch], job: ShardJob, transport: str) -> Iterator[pa.RecordBatch]:
+def write_partition(
+    batches: Iterator[pa.RecordBatch], job: ShardJob, transport: str, service: ServiceAddress
+) -> Iterator[pa.RecordBatch]:
     """Write the one shard of this partition.
 
     Args:
         batches: rows of shard_plan of one split and shard_id, by position.
         job: what all shards of the run share; its split, shard_id and attempt are set here.
         transport: name of the transport.
+        service: the job's lease service.
 
     Raises:
+        BookLostError: the service is gone, and so is its driver.
         OSError: a file could not be written. A photo that cannot be had is a row of the sidecar, never an error.
     """
     rows = [row for batch in batches for row in batch.to_pylist()]
@@ -36,7 +42,9 @@ def write_partition(batches: Iterator[pa.RecordBatch], job: ShardJob, transport:
     assert all((row["split"], row["shard_id"]) == (split, shard_id) for row in rows), "a partition holds two shards"
     photos = [PlannedPhoto(row["position"], {key: row[key] for key in PLANNED_KEYS}) for row in rows]
     own = dataclasses.replace(job, split=split, shard_id=shard_id, attempt=uuid.uuid4().hex[:12])
-    shard = write_shard(photos, own, Fetcher(_transport(transport, job.connections), job.policy))
+    with Leases(RemoteBook(service), job.policy.retry_after_cap_s) as leases:
+        fetcher = Fetcher(_transport(transport, job.connections), job.policy, leases)
+        shard = write_shard(photos, own, fetcher, leases.count_photo)
     yield pa.RecordBatch.from_pydict({"shard_file": [shard.shard_file]})
 
 

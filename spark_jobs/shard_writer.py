@@ -1,10 +1,11 @@
 """Planned photos in, one tar with its sidecar out: complete, or absent."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from spark_jobs import pause_points
@@ -80,7 +81,12 @@ class ShardJob:
         return "original" if self.max_edge_px is None else f"edge{self.max_edge_px}"
 
 
-def write_shard(photos: Sequence[PlannedPhoto], job: ShardJob, fetcher: Fetcher) -> ShardRow:
+def write_shard(
+    photos: Sequence[PlannedPhoto],
+    job: ShardJob,
+    fetcher: Fetcher,
+    note: Callable[[Status], None] = lambda status: None,
+) -> ShardRow:
     """Fetch, check and store a shard's photos; returns its facts once tar and sidecar are on disk.
 
     Memory: at most `connections` bodies, and one picture of more than images.BIG_PIXELS as pixels.
@@ -89,6 +95,7 @@ def write_shard(photos: Sequence[PlannedPhoto], job: ShardJob, fetcher: Fetcher)
         photos: the shard's whole plan, in order of position.
         job: where and how.
         fetcher: shared by the shard's threads.
+        note: called with the status of each photo that has ended, for progress.
 
     Raises:
         OSError: a file could not be written, as on a full disk; nothing is left in scratch.
@@ -97,7 +104,7 @@ def write_shard(photos: Sequence[PlannedPhoto], job: ShardJob, fetcher: Fetcher)
     prefix = f"taxaflow-{job.dataset}-{job.split}-{job.shard_id:06d}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=job.scratch_dir) as folder:
         with Spool(Path(folder) / "spool") as spool:
-            rows = _settle_all(photos, job, fetcher, spool)
+            rows = _settle_all(photos, partial(_settle, job=job, fetcher=fetcher, spool=spool, note=note), job, fetcher)
             pause_points.reached("after_spool")
             shard = _write_tar(Path(folder) / "tar", photos, rows, spool, job)
         split_dir = job.shards_dir / job.split
@@ -109,10 +116,12 @@ def write_shard(photos: Sequence[PlannedPhoto], job: ShardJob, fetcher: Fetcher)
     return shard
 
 
-def _settle_all(photos: Sequence[PlannedPhoto], job: ShardJob, fetcher: Fetcher, spool: Spool) -> list[PhotoRow]:
+def _settle_all(
+    photos: Sequence[PlannedPhoto], settle: Callable[[PlannedPhoto], PhotoRow], job: ShardJob, fetcher: Fetcher
+) -> list[PhotoRow]:
     """One row per photo in plan order; the pictures of those that are ok are in the spool by position."""
     with ThreadPoolExecutor(job.connections, thread_name_prefix="fetch") as pool:
-        tasks = [pool.submit(_settle, photo, job, fetcher, spool) for photo in photos]
+        tasks = [pool.submit(settle, photo) for photo in photos]
         try:
             done, unfinished = wait(tasks, return_when=FIRST_EXCEPTION)
             for task in done:
@@ -125,7 +134,9 @@ def _settle_all(photos: Sequence[PlannedPhoto], job: ShardJob, fetcher: Fetcher,
     return [task.result() for task in tasks]
 
 
-def _settle(photo: PlannedPhoto, job: ShardJob, fetcher: Fetcher, spool: Spool) -> PhotoRow:
+def _settle(
+    photo: PlannedPhoto, job: ShardJob, fetcher: Fetcher, spool: Spool, note: Callable[[Status], None]
+) -> PhotoRow:
     """Fetch and check one photo and put its picture into the spool; returns its row, offset still open."""
     attempts = 0
     for fetch in range(1, CORRUPT_FETCHES + 1):
@@ -137,6 +148,7 @@ def _settle(photo: PlannedPhoto, job: ShardJob, fetcher: Fetcher, spool: Spool) 
             break
     if checked is not None:
         spool.append(photo.position, checked.data)
+    note(row.status)
     return row
 
 

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from spark_jobs.doctor import findings
+from spark_jobs.progress import read_state
 from spark_jobs.runs import Summary
 from spark_jobs.status import DatasetState, dataset_states, last_runs, table_states
 from taxonomy.errors import WorkFailedError
@@ -43,6 +44,9 @@ def print_status(root: Path, dataset: str | None) -> None:
         console.print(f"{run['finished_at']:%Y-%m-%d %H:%M} UTC  {run['job']}  {run['seconds']:.1f} s", highlight=False)
     for state in states:
         _print_dataset(console, state)
+    if (running := read_state(root)) is not None:
+        done = f"{running.num_done:,} of {running.num_photos:,} photos"
+        console.print(f"\ndownloading {running.dataset} now: {done}, {running}", highlight=False, soft_wrap=True)
 
 
 def _print_dataset(console: Console, state: DatasetState) -> None:

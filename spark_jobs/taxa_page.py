@@ -5,7 +5,6 @@ only ever sets them as text. A content policy in the page forbids everything tha
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from spark_jobs import taxa_figures
+from spark_jobs.publish import write_whole
 from taxonomy.ranks import CATEGORIES, OTHER_CATEGORY, RANKS
 
 NUM_TOP_SPECIES = 40
@@ -60,10 +60,7 @@ def write(path: Path, text: str) -> bool:
     content = text.encode()
     if path.exists() and path.read_bytes() == content:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    write_whole(path, content)
     return True
 
 

@@ -3,16 +3,24 @@
 A transport knows nothing of retries, redirects or manners: spark_jobs/fetch.py decides those, once for all transports.
 """
 
+import importlib.util
+import os
+import time
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import certifi
+
 from spark_jobs.statuses import Status
 from taxonomy.errors import BadInputError
 
-TRANSPORTS = ("requests", "curl")
-"""Names that `make_transport` knows; `curl` comes later and is refused until then."""
+DRAIN_BYTES = 16 * 1024
+"""An unwanted body up to this size is read, to keep its connection; beyond it the connection is closed."""
+
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""The first of these that is set names the certificates to trust; else certifi's are."""
 
 
 class Headers:
@@ -98,18 +106,103 @@ class Transport(Protocol):
 
 
 def make_transport(name: str, connections: int) -> Transport:
-    """A transport of this name, with room for `connections` open connections per host.
+    """A transport of this name, one of spark_jobs.config.TRANSPORTS, with room for `connections` open ones per host.
 
     Raises:
-        BadInputError: the name is unknown or not available yet.
+        BadInputError: `curl` was asked for and pycurl is not installed.
     """
-    if name == "requests":
+    if name == "requests" or (name == "auto" and not has_curl()):
         from spark_jobs.requests_transport import RequestsTransport
 
         return RequestsTransport(connections)
-    if name == "curl":
-        raise BadInputError("--transport curl is not available yet; use --transport requests")
-    raise BadInputError(f"--transport {name} is unknown; allowed: {', '.join(TRANSPORTS)}")
+    assert name in ("curl", "auto"), name
+    if not has_curl():
+        raise BadInputError("--transport curl needs pycurl (pip install pycurl); or use --transport requests")
+    from spark_jobs.curl_transport import CurlTransport
+
+    return CurlTransport()
+
+
+def has_curl() -> bool:
+    """Whether pycurl is installed here."""
+    return importlib.util.find_spec("pycurl") is not None
+
+
+def ca_file() -> str:
+    """The file of certificates to trust."""
+    return next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), certifi.where())
+
+
+class BodyCollector:
+    """Takes a body piece by piece, keeps it within the request's limits, and gives it back whole and decompressed.
+
+    Args:
+        request: whose limits count; the clock of the minimum speed starts now.
+        headers: of the answer.
+
+    Raises:
+        TransportFailure: too_large, where the announced length exceeds the limit.
+    """
+
+    def __init__(self, request: Request, headers: Headers) -> None:
+        self._request = request
+        self._pieces: list[bytes] = []
+        self._received = 0
+        self._window_start = self._last = time.monotonic()
+        self._window_bytes = 0
+        announced = announced_bytes(headers)
+        if announced is not None and announced > request.max_bytes:
+            raise TransportFailure(Status.TOO_LARGE, f"{announced} bytes announced, {request.max_bytes} allowed")
+        self._decoder = BodyDecoder(headers.get("content-encoding"), request.max_bytes)
+
+    @property
+    def room(self) -> int:
+        """Bytes that may still come, and one more, which tells that the limit is exceeded."""
+        return self._request.max_bytes + 1 - self._received
+
+    def add(self, data: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            TransportFailure: too_large, too_slow over a whole window, or connection_error for damaged compression.
+        """
+        self._received += len(data)
+        if self._received > self._request.max_bytes:
+            raise TransportFailure(Status.TOO_LARGE, f"body exceeds {self._request.max_bytes} bytes")
+        self._check_speed(len(data))
+        self._pieces.append(self._decoder.decode(data))
+
+    def _check_speed(self, num_bytes: int) -> None:
+        self._window_bytes += num_bytes
+        self._last = time.monotonic()
+        elapsed = self._last - self._window_start
+        if elapsed < self._request.speed_window_s:
+            return
+        if self._window_bytes < self._request.min_bytes_per_s * elapsed:
+            raise TransportFailure(Status.TOO_SLOW, f"{self._window_bytes / elapsed:.0f} bytes/s")
+        self._window_start, self._window_bytes = self._last, 0
+
+    def silence(self) -> TransportFailure | None:
+        """The failure to raise where nothing came for a whole window; None while there is hope."""
+        window_s = self._request.speed_window_s
+        if time.monotonic() - self._last < window_s:
+            return None
+        return TransportFailure(Status.TOO_SLOW, f"no data for {window_s:g} s")
+
+    def finish(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            TransportFailure: connection_error, where a compressed body ends early.
+        """
+        self._decoder.finish()
+        return b"".join(self._pieces)
+
+
+def announced_bytes(headers: Headers) -> int | None:
+    """The Content-Length; None where there is none that is a number."""
+    value = headers.get("content-length")
+    return int(value) if value is not None and value.isascii() and value.isdigit() else None
 
 
 class BodyDecoder:

@@ -1,11 +1,11 @@
 """The manifest and the sizes.json of a dataset: what readers without a JVM need. Derived; never read back by a job."""
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from spark_jobs.commit_shards import CommittedShard
+from spark_jobs.publish import write_whole
 from taxonomy.shards import DatasetFacts, ManifestShard, manifest_bytes, manifest_name, sizes_bytes
 
 
@@ -29,10 +29,10 @@ def write_manifest(folder: Path, facts: DatasetFacts, committed: Iterable[Commit
         return None
     content = manifest_bytes(facts, splits)
     for split, shards in splits.items():
-        _replace(folder / split / "sizes.json", sizes_bytes(sorted(shards, key=lambda shard: shard.shard_id)))
+        write_whole(folder / split / "sizes.json", sizes_bytes(sorted(shards, key=lambda shard: shard.shard_id)))
     immutable = folder / "manifests" / manifest_name(content)
-    _replace(immutable, content)
-    _replace(folder / "manifest.json", content)
+    write_whole(immutable, content)
+    write_whole(folder / "manifest.json", content)
     return immutable
 
 
@@ -42,13 +42,3 @@ def _listed(manifest: Path) -> set[str] | None:
         return None
     splits = json.loads(manifest.read_text(encoding="utf-8"))["splits"]
     return {shard["file"] for shards in splits.values() for shard in shards}
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

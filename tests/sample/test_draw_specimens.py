@@ -90,7 +90,7 @@ def test_a_restart_draws_only_what_is_missing(tmp_path: Path) -> None:
     whole = sums(tmp_path)
     (tmp_path / "photos.csv").unlink()
     (tmp_path / "photos" / "3.jpg").unlink()
-    (tmp_path / "photos" / "9.jpg.123.tmp").write_bytes(b"half a pict")
+    (tmp_path / "photos" / ".9.jpg.123.tmp").write_bytes(b"half a pict")
     assert draw_specimens(tmp_path, limit=1) == 1
     assert sums(tmp_path) == whole
 

@@ -4,15 +4,18 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
 
-from spark_jobs.fetch import Fetcher, FetchPolicy, FetchStoppedError
+from spark_jobs.fetch import Fetcher, FetchPolicy
+from spark_jobs.leases import FetchStoppedError
 from spark_jobs.statuses import Status
 from spark_jobs.transport import make_transport
 from tests import fault_server as faults
 from tests.fault_server import FaultServer
+from tests.spark_jobs.open_leases import open_leases
 
 BODY = b"a body that nobody checks here"
 QUICK = FetchPolicy(
@@ -33,15 +36,16 @@ def server():
         yield running
 
 
-@pytest.fixture
-def fetcher():
-    transport = make_transport("requests", 8)
-    yield Fetcher(transport, QUICK)
+@pytest.fixture(params=["requests", "curl"])
+def fetcher(request):
+    transport = make_transport(request.param, 8)
+    with open_leases(QUICK.retry_after_cap_s) as leases:
+        yield Fetcher(transport, QUICK, leases)
     transport.close()
 
 
 def made_with(fetcher: Fetcher, **changes: object) -> Fetcher:
-    return Fetcher(fetcher._transport, replace(QUICK, **changes))
+    return Fetcher(fetcher._transport, replace(QUICK, **changes), fetcher._gate)
 
 
 def test_a_body_comes_back_after_one_request_with_an_honest_name(server, fetcher):
@@ -189,13 +193,12 @@ def test_a_public_host_cannot_send_us_to_a_private_address(server, fetcher):
     server.add("/secret", faults.ok(BODY))
     url = server.add("/a", faults.redirect(server.url("/secret")))
     public = server.url("/a", host="localhost")
-    transport = fetcher._transport
-    assert Fetcher(transport, QUICK, resolve=resolve).fetch(public).status is Status.REDIRECT_REFUSED
+    made = partial(Fetcher, fetcher._transport, gate=fetcher._gate, resolve=resolve)
+    assert made(QUICK).fetch(public).status is Status.REDIRECT_REFUSED
     assert server.record.num_requests("/secret") == 0
-    assert Fetcher(transport, QUICK, resolve=resolve).fetch(url).status is Status.OK
+    assert made(QUICK).fetch(url).status is Status.OK
     for allowed in ({"allow_private": True}, {"base_url": server.url("", host="localhost")}):
-        policy = replace(QUICK, **allowed)
-        assert Fetcher(transport, policy, resolve=resolve).fetch(public).status is Status.OK
+        assert made(replace(QUICK, **allowed)).fetch(public).status is Status.OK
 
 
 def test_base_url_replaces_scheme_and_host_only(server, fetcher):
@@ -211,25 +214,48 @@ def test_an_address_nobody_can_be_asked_at_is_a_row_not_a_crash(fetcher, url):
     assert (fetched.status, fetched.attempts) == (Status.CONNECTION_ERROR, 0)
 
 
-def test_the_gate_sees_each_request_first_and_can_refuse(server, fetcher):
-    server.add("/a", faults.redirect("/b"))
-    server.add("/b", faults.ok(BODY))
-    asked: list[str] = []
+class Doorkeeper:
+    """A gate that notes who passes and refuses one path."""
 
-    def gate(url: str) -> tuple[Status, str] | None:
-        asked.append(url)
-        return (Status.ROBOTS_DENIED, "robots.txt says no") if url.endswith("/b") else None
+    def __init__(self) -> None:
+        self.seen: list[tuple[object, ...]] = []
 
-    fetched = Fetcher(fetcher._transport, QUICK, gate).fetch(server.url("/a"))
-    assert (fetched.status, fetched.error) == (Status.ROBOTS_DENIED, "robots.txt says no")
-    assert asked == [server.url("/a"), server.url("/b")]
-    assert server.counts() == {"/a": 1}
+    def enter(self, url: str, stopped: threading.Event) -> tuple[Status, str] | None:
+        self.seen.append(("in", url))
+        return (Status.ROBOTS_DENIED, "robots.txt says no") if url.endswith("/c") else None
+
+    def leave(self, url: str, *ending: object) -> None:
+        self.seen.append(("out", url, *ending))
+
+    def wake(self) -> None: ...
+
+
+def test_each_request_passes_the_gate_in_and_out_and_may_be_refused(server, fetcher):
+    url = server.add("/a", faults.redirect("/b"))
+    server.add("/b", faults.redirect("/c"))
+    server.add("/c", faults.ok(BODY))
+    gate = Doorkeeper()
+    fetched = Fetcher(fetcher._transport, QUICK, gate).fetch(url)
+    assert (fetched.status, fetched.error, fetched.attempts) == (Status.ROBOTS_DENIED, "robots.txt says no", 1)
+    b, c = server.url("/b"), server.url("/c")
+    found = Status.OK, 302, None
+    assert gate.seen == [("in", url), ("out", url, *found), ("in", b), ("out", b, *found), ("in", c)]
+    assert server.counts() == {"/a": 1, "/b": 1}
+
+
+def test_the_gate_learns_how_every_request_ended(server, fetcher):
+    gate = Doorkeeper()
+    asking = Fetcher(fetcher._transport, replace(QUICK, tries=1), gate)
+    for path, behaviour in (("/1", faults.hang()), ("/2", faults.retry_after(7)), ("/3", faults.status(404))):
+        asking.fetch(server.add(path, behaviour))
+    endings = [one[2:] for one in gate.seen if one[0] == "out"]
+    assert endings == [(Status.TIMEOUT, None, None), (Status.THROTTLED, 429, 7.0), (Status.GONE, 404, None)]
 
 
 def test_stop_wakes_who_waits(server, fetcher):
-    waiting = made_with(fetcher, retry_after_cap_s=3600)
     url = server.add("/a", faults.retry_after(600))
-    with ThreadPoolExecutor(1) as pool:
+    with open_leases(longest_pause_s=3600) as leases, ThreadPoolExecutor(1) as pool:
+        waiting = made_with(Fetcher(fetcher._transport, QUICK, leases), retry_after_cap_s=3600)
         asked = pool.submit(waiting.fetch, url)
         timer = threading.Timer(0.2, waiting.stop)
         timer.start()

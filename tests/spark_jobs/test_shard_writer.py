@@ -3,9 +3,11 @@
 import errno
 import io
 import json
+import os
 import pickle
 import tarfile
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from taxonomy.shards import SAMPLE_KEYS, encode_json
 from tests import fault_server as faults
 from tests.fault_server import Behaviour, FaultServer
 from tests.picture_bodies import HTML, damaged, encode, jpeg, jpeg_of_size, pixels
+from tests.spark_jobs.open_leases import open_leases
 
 POLICY = FetchPolicy(
     tries=3,
@@ -66,10 +69,17 @@ def job_in(folder: Path, **changes: object) -> ShardJob:
     return replace(job, **changes)
 
 
-def write(photos: list[PlannedPhoto], job: ShardJob) -> ShardRow:
-    transport = make_transport("requests", job.connections)
+@pytest.fixture(autouse=True, params=["requests", "curl"])
+def transport_name(request, monkeypatch):
+    """Every test of this file runs over both."""
+    monkeypatch.setenv("TEST_TRANSPORT", request.param)
+
+
+def write(photos: list[PlannedPhoto], job: ShardJob, note: Callable[[Status], None] = lambda status: None) -> ShardRow:
+    transport = make_transport(os.environ["TEST_TRANSPORT"], job.connections)
     try:
-        return write_shard(photos, job, Fetcher(transport, job.policy))
+        with open_leases(job.policy.retry_after_cap_s) as leases:
+            return write_shard(photos, job, Fetcher(transport, job.policy, leases), note)
     finally:
         transport.close()
 

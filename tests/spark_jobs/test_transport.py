@@ -1,4 +1,4 @@
-"""The requests transport against a server that misbehaves: each fault its status, each limit kept."""
+"""Every transport against a server that misbehaves: each fault its status, each limit kept."""
 
 import shutil
 import subprocess
@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from spark_jobs.config import TRANSPORTS
+from spark_jobs.curl_transport import CurlTransport
 from spark_jobs.requests_transport import RequestsTransport
 from spark_jobs.statuses import Status
-from spark_jobs.transport import Headers, Request, TransportFailure, make_transport
-from taxonomy.errors import BadInputError
+from spark_jobs.transport import Headers, Request, Transport, TransportFailure, make_transport
 from tests import fault_server as faults
 from tests.fault_server import FaultServer
 
@@ -26,11 +27,20 @@ def server():
         yield running
 
 
+@pytest.fixture(params=["requests", "curl"])
+def name(request) -> str:
+    return request.param
+
+
 @pytest.fixture
-def transport():
-    made = make_transport("requests", 4)
+def transport(name):
+    made = make_transport(name, 4)
     yield made
     made.close()
+
+
+def trusting(name: str, ca: Path) -> Transport:
+    return CurlTransport(str(ca)) if name == "curl" else RequestsTransport(2, str(ca))
 
 
 def test_a_whole_body_comes_back_unchanged(server, transport):
@@ -74,9 +84,9 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_each_fault_has_its_status_within_the_deadline(server, transport, name):
-    behaviour, status = FAULTS[name]
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_has_its_status_within_the_deadline(server, transport, fault):
+    behaviour, status = FAULTS[fault]
     started = time.monotonic()
     with pytest.raises(TransportFailure) as failure:
         transport.send(Request(server.add("/a", behaviour), **QUICK))
@@ -159,8 +169,8 @@ def test_no_listener_and_no_address_are_connection_errors(transport):
         assert failure.value.status is Status.CONNECTION_ERROR, url
 
 
-def test_close_ends_idle_connections(server):
-    transport = make_transport("requests", 4)
+def test_close_ends_idle_connections(server, name):
+    transport = make_transport(name, 4)
     transport.send(Request(server.add("/a", faults.ok(BODY))))
     assert server.record.open_connections == 1
     transport.close()
@@ -170,11 +180,11 @@ def test_close_ends_idle_connections(server):
     assert server.record.open_connections == 0
 
 
-def test_proxy_variables_are_read_once_and_exceptions_hold(server, monkeypatch):
+def test_proxy_variables_are_read_once_and_exceptions_hold(server, monkeypatch, name):
     with FaultServer() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url(""))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        transport = make_transport("requests", 2)
+        transport = make_transport(name, 2)
         monkeypatch.delenv("http_proxy")
         proxy.add("http://photos.invalid/a", faults.ok(BODY))
         assert transport.send(Request("http://photos.invalid/a")).body == BODY
@@ -202,9 +212,9 @@ def certificate(tmp_path_factory) -> Path:
     return both
 
 
-def test_https_works_with_a_trusted_certificate_and_keeps_deadlines(certificate):
+def test_https_works_with_a_trusted_certificate_and_keeps_deadlines(certificate, name):
     with FaultServer(certificate) as server:
-        transport = RequestsTransport(2, ca_file=str(certificate))
+        transport = trusting(name, certificate)
         assert transport.send(Request(server.add("/a", faults.ok(BODY)))).body == BODY
         assert transport.send(Request(server.url("/a"))).body == BODY
         assert server.record.num_connections == 1
@@ -231,8 +241,38 @@ def test_an_untrusted_certificate_and_plain_http_on_a_tls_port_are_tls_errors(ce
     assert failure.value.status is Status.TLS_ERROR
 
 
-def test_transports_that_do_not_exist_are_refused_by_name():
-    with pytest.raises(BadInputError, match="curl is not available yet"):
-        make_transport("curl", 1)
-    with pytest.raises(BadInputError, match="allowed: requests, curl"):
-        make_transport("gopher", 1)
+def test_an_unwanted_body_that_drips_does_not_hold_the_thread(server, transport):
+    def behave(exchange):
+        exchange.head(404, {"Content-Length": "10000"})
+        for _ in range(600):
+            exchange.wfile.write(b"x")
+            exchange.pause(0.05)
+
+    started = time.monotonic()
+    assert transport.send(Request(server.add("/a", behave), deadline_s=4)).http_status == 404
+    assert time.monotonic() - started < 6
+
+
+def test_an_interim_answer_is_not_the_answer(server, transport):
+    def behave(exchange):
+        exchange.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        exchange.reply(200, BODY, {"X-One": "1"})
+
+    response = transport.send(Request(server.add("/a", behave)))
+    assert (response.http_status, response.body, response.headers.get("link")) == (200, BODY, None)
+
+
+def test_a_header_that_looks_like_a_status_line_is_a_header(server, transport):
+    url = server.add("/a", faults.ok(BODY, {"HTTP/2": "404 x", "X-One": "1"}))
+    response = transport.send(Request(url))
+    assert (response.http_status, response.headers.get("x-one")) == (200, "1")
+
+
+def test_letters_that_urls_cannot_hold_are_encoded_alike(server, transport):
+    server.add("/caf%C3%A9%20au%20lait.jpg", faults.ok(BODY))
+    assert transport.send(Request(server.url("/café au lait.jpg"))).body == BODY
+
+
+def test_the_names_of_transports_are_those_of_the_flag():
+    for name in TRANSPORTS:
+        make_transport(name, 1).close()

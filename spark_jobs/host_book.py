@@ -1,0 +1,284 @@
+"""What a whole job knows of each host it asks: how fast, how many at once, not before when, and whether it is there.
+
+Pure state with a clock given: the driver's lease service owns the one book of a job. Processes report what they did
+and get leases: what they may do until the next exchange.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from spark_jobs.robots import ALLOW_ALL, Robots
+from spark_jobs.statuses import Status
+
+EXCHANGE_S = 0.05
+"""How often a process exchanges; how long a pause one task was asked for stays unknown to the others."""
+
+CLIENTS_PER_S = 500
+"""Exchanges per second that a driver shall bear: with more processes each exchanges less often."""
+
+RATE_SHARE = 0.97
+"""Of the allowed rate that is used, so that late requests stay within 1.05 times the rate in any 5 s."""
+
+CUT_GAP_S = 1.0
+"""Overload within this time of a cut is the same overload."""
+
+RISE_PER_S = 2.0
+"""Connections won back per second without overload, at most."""
+
+OVERLOAD_SHARE = 0.3
+"""Share of server errors and timeouts among the outcomes of a second that counts as overload."""
+
+FAILURES_OF_OUTAGE = 20
+"""So many failures of a host in a row, over all tasks, and it is left alone but for single probes."""
+
+FIRST_PROBE_S, LAST_PROBE_S = 1.0, 30.0
+"""Wait before the first probe of a host that is out; it doubles up to the second."""
+
+CLIENT_FORGOTTEN_S = 5.0
+
+Refusal = tuple[Status, str]
+"""Why a request is not sent."""
+
+
+@dataclass(frozen=True)
+class HostReport:
+    """What one process did at one host since its last report.
+
+    Attributes:
+        host: host and port, as in the URL.
+        scheme: http or https, for robots.txt.
+        waiting: threads that would ask now if they were allowed to.
+        running: requests under way.
+        num_outcomes: requests that ended.
+        num_throttled: of them, refused for being too many.
+        num_errors: of them, server errors and timeouts.
+        num_answers: of them, with an answer that shows the host at work.
+        failures_in_a_row: since the last such answer.
+        last_failure: of those, the last; None without one.
+        retry_after_s: how long the host wants to be left alone from now on; 0 where it does not say.
+        knows_robots: whether the process has the host's robots.txt.
+    """
+
+    host: str
+    scheme: str
+    waiting: int = 0
+    running: int = 0
+    num_outcomes: int = 0
+    num_throttled: int = 0
+    num_errors: int = 0
+    num_answers: int = 0
+    failures_in_a_row: int = 0
+    last_failure: Refusal | None = None
+    retry_after_s: float = 0.0
+    knows_robots: bool = False
+
+
+@dataclass(frozen=True)
+class HostLease:
+    """What one process may do at one host until its next exchange, at most 1 s.
+
+    Attributes:
+        host: host and port.
+        max_running: requests at once.
+        slots: when requests may start, s from now, ascending; None: at any time.
+        pause_s: nothing may start before, s from now.
+        outage: the host is out for too long: photos end so, unasked.
+        robots: its robots.txt, where the process did not know it and it is known.
+    """
+
+    host: str
+    max_running: int
+    slots: tuple[float, ...] | None = None
+    pause_s: float = 0.0
+    outage: Refusal | None = None
+    robots: Robots | None = None
+
+
+@dataclass
+class _Host:
+    limit: float
+    rate: float | None
+    robots: Robots | None = None
+    robots_asked: bool = False
+    next_slot: float = 0.0
+    paused_until: float = 0.0
+    last_cut: float = float("-inf")
+    last_rise: float = 0.0
+    window_start: float = 0.0
+    outcomes: int = 0
+    errors: int = 0
+    in_a_row: int = 0
+    failure: Refusal = (Status.CONNECTION_ERROR, "no answer")
+    out_since: float | None = None
+    probe_at: float = 0.0
+    probe_gap_s: float = FIRST_PROBE_S
+    clients: dict[str, float] = field(default_factory=dict)
+
+    def note_failure(self, failure: Refusal, now: float) -> None:
+        """The host is out, or still is: the next probe comes after twice the time."""
+        self.failure = failure
+        if self.out_since is None:
+            self.out_since, self.probe_gap_s = now, FIRST_PROBE_S
+        else:
+            self.probe_gap_s = min(LAST_PROBE_S, 2 * self.probe_gap_s)
+        self.probe_at = now + self.probe_gap_s
+
+    def note_answer(self) -> None:
+        self.in_a_row, self.out_since = 0, None
+
+
+class HostBook:
+    """The one book of a job; any number of threads may exchange.
+
+    Args:
+        max_per_host: connections per host and process, at most.
+        max_rate: requests per second and host over all processes; None: no limit.
+        outage_patience_s: photos of a host that is out wait so long, then end unasked.
+        fetch_robots: (scheme, host) -> its robots.txt, or why there was no answer; asked in a thread of its own, once
+            per host that answers. None: everything is allowed.
+        clock: s, monotonic.
+    """
+
+    def __init__(
+        self,
+        max_per_host: int,
+        max_rate: float | None = None,
+        outage_patience_s: float = 60.0,
+        fetch_robots: Callable[[str, str], Robots | Refusal] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_per_host = max_per_host
+        self._max_rate = max_rate
+        self._patience_s = outage_patience_s
+        self._fetch_robots = fetch_robots
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._hosts: dict[str, _Host] = {}
+        self._clients: dict[str, float] = {}
+
+    @property
+    def exchange_s(self) -> float:
+        """How often each process should exchange now, s."""
+        return max(EXCHANGE_S, len(self._clients) / CLIENTS_PER_S)
+
+    def exchange(self, client: str, reports: Sequence[HostReport]) -> list[HostLease]:
+        """Take a process's reports; returns its leases, one per report."""
+        with self._lock:
+            now = self._clock()
+            self._clients[client] = now
+            return [self._lease(client, report, now) for report in reports]
+
+    def leave(self, client: str) -> None:
+        """Share what this process had among the others."""
+        with self._lock:
+            self._clients.pop(client, None)
+            for host in self._hosts.values():
+                host.clients.pop(client, None)
+
+    def _lease(self, client: str, report: HostReport, now: float) -> HostLease:
+        host = self._hosts.get(report.host)
+        if host is None:
+            robots = ALLOW_ALL if self._fetch_robots is None else None
+            host = self._hosts[report.host] = _Host(self._max_per_host, self._max_rate, robots, last_rise=now)
+        self._note_clients(host, client, now)
+        self._note_outcomes(host, report, now)
+        if host.robots is None:
+            return self._without_robots(host, report, now)
+        robots = None if report.knows_robots else host.robots
+        if host.out_since is not None:
+            return self._while_out(host, report, now, robots)
+        pause_s = max(0.0, host.paused_until - now)
+        slots = () if pause_s > 0 else self._slots(host, report.waiting, now)
+        return HostLease(report.host, self._share(host, client, now), slots, pause_s, None, robots)
+
+    def _note_clients(self, host: _Host, client: str, now: float) -> None:
+        host.clients[client] = now
+        for other in [name for name, seen in host.clients.items() if now - seen > CLIENT_FORGOTTEN_S]:
+            del host.clients[other]
+            self._clients.pop(other, None)
+
+    def _note_outcomes(self, host: _Host, report: HostReport, now: float) -> None:
+        host.paused_until = max(host.paused_until, now + report.retry_after_s)
+        if report.num_answers:
+            host.note_answer()
+        host.in_a_row += report.failures_in_a_row
+        is_probe = host.out_since is not None and report.failures_in_a_row > 0 and now >= host.probe_at
+        if report.last_failure is not None and (is_probe or self._goes_out(host)):
+            host.note_failure(report.last_failure, now)
+        self._adapt(host, report, now)
+
+    def _goes_out(self, host: _Host) -> bool:
+        return host.out_since is None and host.in_a_row >= FAILURES_OF_OUTAGE
+
+    def _adapt(self, host: _Host, report: HostReport, now: float) -> None:
+        """Additive increase, multiplicative decrease of the connections that all processes may have together."""
+        if now - host.window_start > 1.0:
+            host.window_start, host.outcomes, host.errors = now, 0, 0
+        host.outcomes += report.num_outcomes
+        host.errors += report.num_errors
+        failing = host.errors >= 5 and host.errors >= OVERLOAD_SHARE * host.outcomes
+        most = float(self._max_per_host * max(1, len(host.clients)))
+        if report.num_throttled or failing:
+            if now - host.last_cut >= CUT_GAP_S:
+                host.limit, host.last_cut = max(1.0, min(host.limit, most) / 2), now
+        elif host.last_cut == float("-inf"):
+            host.limit = most
+        elif now - host.last_cut >= CUT_GAP_S:
+            host.limit = min(most, host.limit + RISE_PER_S * min(1.0, now - host.last_rise))
+        host.last_rise = now
+
+    def _share(self, host: _Host, client: str, now: float) -> int:
+        """Connections of one process; where there are fewer than processes, they take turns."""
+        names = sorted(host.clients)
+        total = int(host.limit)
+        place = (names.index(client) + int(now)) % len(names)
+        return min(self._max_per_host, total // len(names) + (place < total % len(names)))
+
+    def _slots(self, host: _Host, waiting: int, now: float) -> tuple[float, ...] | None:
+        """The next free moments of the host's rate, for as many requests as wait, a little more than an exchange ahead."""
+        if host.rate is None:
+            return None
+        gap_s = 1 / (RATE_SHARE * host.rate)
+        ahead_s = 2 * self.exchange_s
+        start_s = max(0.0, host.next_slot - now)
+        num = min(waiting, int((ahead_s - start_s) / gap_s) + 1 if start_s <= ahead_s else 0)
+        host.next_slot = now + start_s + num * gap_s
+        return tuple(start_s + n * gap_s for n in range(num))
+
+    def _while_out(self, host: _Host, report: HostReport, now: float, robots: Robots | None) -> HostLease:
+        """One probe when its time has come; until then patience, and beyond that the end."""
+        assert host.out_since is not None
+        if now >= host.probe_at and report.waiting:
+            host.probe_at = now + host.probe_gap_s
+            return HostLease(report.host, 1, (0.0,), 0.0, None, robots)
+        outage = self._outage(host, now)
+        return HostLease(report.host, 0, (), 0.0 if outage else host.probe_at - now, outage, robots)
+
+    def _outage(self, host: _Host, now: float) -> Refusal | None:
+        out_s = 0.0 if host.out_since is None else now - host.out_since
+        status, text = host.failure
+        return (status, f"the host has been out for {out_s:.0f} s: {text}") if out_s > self._patience_s else None
+
+    def _without_robots(self, host: _Host, report: HostReport, now: float) -> HostLease:
+        if not host.robots_asked and now >= host.probe_at:
+            host.robots_asked = True
+            name = f"robots.txt of {report.host}"
+            threading.Thread(target=self._learn_robots, args=(report.scheme, report.host), name=name, daemon=True).start()
+        return HostLease(report.host, 0, (), 0.0, self._outage(host, now), None)
+
+    def _learn_robots(self, scheme: str, name: str) -> None:
+        assert self._fetch_robots is not None
+        found = self._fetch_robots(scheme, name)
+        with self._lock:
+            host = self._hosts[name]
+            host.robots_asked = False
+            if not isinstance(found, Robots):
+                host.note_failure(found, self._clock())
+                return
+            host.note_answer()
+            host.robots = found
+            if found.crawl_delay_s > 0:
+                rates = (host.rate, 1 / found.crawl_delay_s)
+                host.rate = min(rate for rate in rates if rate is not None)

@@ -1,0 +1,58 @@
+"""The manners of one download job: its book of hosts, with robots.txt fetched by the driver."""
+
+from dataclasses import replace
+
+from spark_jobs.fetch import Fetcher, FetchPolicy
+from spark_jobs.host_book import HostBook, Refusal
+from spark_jobs.robots import Robots, parse_robots
+from spark_jobs.statuses import RETRYABLE, Status
+from spark_jobs.transport import Transport
+
+ROBOTS_BYTES = 2 * 2**20
+"""Source: RFC 9309 section 2.5 wants at least 500 KiB."""
+
+ROBOTS_DEADLINE_S = 20.0
+
+
+class _Straight:
+    """No gate: robots.txt is what a gate waits for."""
+
+    def enter(self, url: str, stopped: object) -> None:
+        return None
+
+    def leave(self, url: str, status: Status, http_status: int | None, retry_after_s: float | None) -> None:
+        return None
+
+    def wake(self) -> None:
+        return None
+
+
+def make_book(policy: FetchPolicy, transport: Transport, max_per_host: int, max_rate: float | None) -> HostBook:
+    """The book of a job that fetches by this policy.
+
+    Args:
+        policy: of the job's photos.
+        transport: asks for robots.txt, in threads of this process.
+        max_per_host: connections per host and process.
+        max_rate: requests per second and host over all processes; None: no limit.
+    """
+    deadline_s = min(policy.deadline_s, ROBOTS_DEADLINE_S)
+    own = replace(policy, base_url=None, max_bytes=ROBOTS_BYTES, deadline_s=deadline_s, heed_opt_out=False)
+    fetcher = Fetcher(transport, own, _Straight())
+
+    def fetch_robots(scheme: str, host: str) -> Robots | Refusal:
+        return read_robots(fetcher, scheme, host)
+
+    return HostBook(max_per_host, max_rate, policy.deadline_s, fetch_robots)
+
+
+def read_robots(fetcher: Fetcher, scheme: str, host: str) -> Robots | Refusal:
+    """A host's robots.txt; one that is not there allows everything, one that cannot be had now allows nothing yet.
+
+    Source: RFC 9309 section 2.3.1.
+    """
+    fetched = fetcher.fetch(f"{scheme}://{host}/robots.txt")
+    if fetched.status in RETRYABLE or fetched.status is Status.TOO_LARGE:
+        return Status(fetched.status), f"robots.txt: {fetched.error}"
+    text = (fetched.body or b"").decode("utf-8", "replace").removeprefix("\ufeff")
+    return parse_robots(text, fetcher.policy.agent_name)
