@@ -146,8 +146,8 @@ class PhotoServer:
 
     @property
     def num_requests(self) -> int:
-        """The number of requests answered so far."""
-        return sum(self.requests_per_path.values())
+        """The number of requests answered so far, those for robots.txt left out."""
+        return sum(number for path, number in self.requests_per_path.items() if path != "/robots.txt")
 
     @property
     def num_connections(self) -> int:

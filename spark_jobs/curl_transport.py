@@ -30,12 +30,18 @@ READ_BYTES = 256 * 1024
 _TLS_ERRORS = frozenset({35, 51, 53, 54, 58, 59, 60, 64, 66, 77, 80, 82, 83, 90, 91, 98})
 """Source: libcurl-errors(3), the codes of TLS and certificates."""
 
+_SUPPRESS_CONNECT_HEADERS = 265
+"""CURLOPT_SUPPRESS_CONNECT_HEADERS: the answer of a proxy to CONNECT is no answer; pycurl has no name for it.
+
+Source: curl/curl.h, a part of libcurl's stable interface.
+"""
+
 _OPTIONS = {
     pycurl.NOSIGNAL: 1,
     pycurl.FOLLOWLOCATION: 0,
     pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
     pycurl.BUFFERSIZE: READ_BYTES,
-    pycurl.SUPPRESS_CONNECT_HEADERS: 1,
+    _SUPPRESS_CONNECT_HEADERS: 1,
     pycurl.NOPROGRESS: 0,
     pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
 }

@@ -28,7 +28,7 @@ from taxonomy.errors import BadInputError
 from taxonomy.shards import SPLITS, DatasetFacts
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 _log = logging.getLogger(__name__)
 

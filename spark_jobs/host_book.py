@@ -112,6 +112,7 @@ class _Host:
     in_a_row: int = 0
     failure: Refusal = (Status.CONNECTION_ERROR, "no answer")
     out_since: float | None = None
+    probing: bool = False
     probe_at: float = 0.0
     probe_gap_s: float = FIRST_PROBE_S
     clients: dict[str, float] = field(default_factory=dict)
@@ -123,10 +124,10 @@ class _Host:
             self.out_since, self.probe_gap_s = now, FIRST_PROBE_S
         else:
             self.probe_gap_s = min(LAST_PROBE_S, 2 * self.probe_gap_s)
-        self.probe_at = now + self.probe_gap_s
+        self.probe_at, self.probing = now + self.probe_gap_s, False
 
     def note_answer(self) -> None:
-        self.in_a_row, self.out_since = 0, None
+        self.in_a_row, self.out_since, self.probing = 0, None, False
 
 
 class HostBook:
@@ -204,13 +205,10 @@ class HostBook:
         if report.num_answers:
             host.note_answer()
         host.in_a_row += report.failures_in_a_row
-        is_probe = host.out_since is not None and report.failures_in_a_row > 0 and now >= host.probe_at
-        if report.last_failure is not None and (is_probe or self._goes_out(host)):
+        goes_out = host.in_a_row >= FAILURES_OF_OUTAGE if host.out_since is None else host.probing
+        if report.last_failure is not None and goes_out:
             host.note_failure(report.last_failure, now)
         self._adapt(host, report, now)
-
-    def _goes_out(self, host: _Host) -> bool:
-        return host.out_since is None and host.in_a_row >= FAILURES_OF_OUTAGE
 
     def _adapt(self, host: _Host, report: HostReport, now: float) -> None:
         """Additive increase, multiplicative decrease of the connections that all processes may have together."""
@@ -237,7 +235,7 @@ class HostBook:
         return min(self._max_per_host, total // len(names) + (place < total % len(names)))
 
     def _slots(self, host: _Host, waiting: int, now: float) -> tuple[float, ...] | None:
-        """The next free moments of the host's rate, for as many requests as wait, a little more than an exchange ahead."""
+        """The next free moments of the host's rate, for as many requests as wait, at most two exchanges ahead."""
         if host.rate is None:
             return None
         gap_s = 1 / (RATE_SHARE * host.rate)
@@ -251,7 +249,7 @@ class HostBook:
         """One probe when its time has come; until then patience, and beyond that the end."""
         assert host.out_since is not None
         if now >= host.probe_at and report.waiting:
-            host.probe_at = now + host.probe_gap_s
+            host.probe_at, host.probing = now + host.probe_gap_s, True
             return HostLease(report.host, 1, (0.0,), 0.0, None, robots)
         outage = self._outage(host, now)
         return HostLease(report.host, 0, (), 0.0 if outage else host.probe_at - now, outage, robots)
@@ -265,7 +263,9 @@ class HostBook:
         if not host.robots_asked and now >= host.probe_at:
             host.robots_asked = True
             name = f"robots.txt of {report.host}"
-            threading.Thread(target=self._learn_robots, args=(report.scheme, report.host), name=name, daemon=True).start()
+            threading.Thread(
+                target=self._learn_robots, args=(report.scheme, report.host), name=name, daemon=True
+            ).start()
         return HostLease(report.host, 0, (), 0.0, self._outage(host, now), None)
 
     def _learn_robots(self, scheme: str, name: str) -> None:

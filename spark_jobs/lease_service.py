@@ -4,7 +4,9 @@ Messages are pickles, exchanged only with processes that prove to know the job's
 """
 
 import contextlib
+import os
 import secrets
+import socket
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -66,6 +68,8 @@ class LeaseService:
         self._secret = secrets.token_bytes(32)
         self._listener = Listener((bind, 0), backlog=256, authkey=self._secret)
         self._ending = False
+        self._open: set[Connection] = set()
+        self._lock = threading.Lock()
         self.address = ServiceAddress(host, int(self._listener.address[1]), self._secret)
         self._thread = threading.Thread(target=self._accept, name="lease service", daemon=True)
 
@@ -81,6 +85,9 @@ class LeaseService:
             Client(self._listener.address, authkey=self._secret).close()
         self._listener.close()
         self._thread.join()
+        with self._lock:
+            for connection in self._open:
+                _hang_up(connection)
 
     def _accept(self) -> None:
         while not self._ending:
@@ -93,11 +100,22 @@ class LeaseService:
     def _serve(self, connection: Connection) -> None:
         """Answer one process until it goes; its last words give its share to the others."""
         client = ""
-        with connection, contextlib.suppress(OSError, EOFError):
-            while True:
+        with self._lock:
+            self._open.add(connection)
+        with contextlib.suppress(OSError, EOFError):
+            while not self._ending:
                 client, reports, photos = connection.recv()
                 connection.send(self._book.exchange(client, reports, photos))
+        with self._lock:
+            self._open.discard(connection)
+            connection.close()
         self._book.leave(client)
+
+
+def _hang_up(connection: Connection) -> None:
+    """Wake the thread that reads from a connection, by ending it under its feet."""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 class RemoteBook:

@@ -34,6 +34,7 @@ from spark_jobs.transport import (
 
 READ_BYTES = 256 * 1024
 
+
 class _Clock:
     """How long the socket of the running request may still wait; one per request, found through its thread."""
 
@@ -147,6 +148,8 @@ class RequestsTransport:
         try:
             with closing(self._open(request)) as reply:
                 http_status = reply.status_code
+                if http_status < 200:
+                    raise TransportFailure(Status.CONNECTION_ERROR, f"interim answer {http_status} instead of one")
                 headers = Headers(reply.raw.headers.iteritems())
                 clock.in_body = True
                 wanted = request.wants_body(http_status, headers)

@@ -48,8 +48,8 @@ class Record:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def num_requests(self, path: str | None = None) -> int:
-        """Requests for a path, or for all."""
-        return sum(path in (None, seen.path) for seen in self.requests)
+        """Requests for a path, or for all but robots.txt."""
+        return sum(seen.path == path if path else seen.path != "/robots.txt" for seen in self.requests)
 
     def peak_rate(self, window_s: float) -> float:
         """The most requests per second in any window of this length."""

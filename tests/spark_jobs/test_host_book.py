@@ -91,7 +91,8 @@ def test_a_host_that_only_overloads_keeps_one_connection_in_all_by_turns(clock):
         ask(book, client)
     for _ in range(20):
         clock.now += 1.1
-        ask(book, "a", num_outcomes=1, num_throttled=1, num_answers=1)
+        for client in "abc":
+            ask(book, client, num_outcomes=1, num_throttled=1, num_answers=1)
     served = set()
     for _ in range(6):
         clock.now += 1.0

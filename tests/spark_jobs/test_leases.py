@@ -77,16 +77,18 @@ def test_requests_at_once_stay_within_the_connections():
 
 
 def test_a_pause_of_one_process_reaches_the_others():
-    book = CountingBook(HostBook(16))
-    with LeaseService(book, "127.0.0.1", "127.0.0.1") as service:
-        with Leases(RemoteBook(service.address)) as one, Leases(RemoteBook(service.address)) as other:
-            pass_gate(one, 1)
-            pass_gate(other, 1)
-            one.enter(URL, NEVER)
-            paused_at = time.time()
-            one.leave(URL, Status.THROTTLED, 429, 1.0)
-            time.sleep(0.15)
-            assert min(pass_gate(other, 4)) >= paused_at + 0.95
+    with (
+        LeaseService(CountingBook(HostBook(16)), "127.0.0.1", "127.0.0.1") as service,
+        Leases(RemoteBook(service.address)) as one,
+        Leases(RemoteBook(service.address)) as other,
+    ):
+        pass_gate(one, 1)
+        pass_gate(other, 1)
+        one.enter(URL, NEVER)
+        paused_at = time.time()
+        one.leave(URL, Status.THROTTLED, 429, 1.0)
+        time.sleep(0.15)
+        assert min(pass_gate(other, 4)) >= paused_at + 0.95
 
 
 def test_a_pause_beyond_patience_ends_photos_unasked():
