@@ -22,6 +22,7 @@ _EXAMPLES = {
     "count": "taxaflow data count --root data --rare 30 --cap 50000",
     "select": "taxaflow data select --root data --dataset birds --categories Aves --max-photos 1000",
     "download": "taxaflow data download --root data --dataset birds --user-agent 'lab (me@example.org)'",
+    "retry": "taxaflow data retry --root data --dataset birds --only timeout,server_error",
     "label": "taxaflow data label --root data --dataset birds",
 }
 
@@ -156,6 +157,7 @@ ingest = _command(configs.IngestConfig, "spark_jobs.ingest_photos", "ingest")
 count = _command(configs.CountConfig, "spark_jobs.count_taxa", "count")
 select = _command(configs.SelectConfig, "spark_jobs.select_photos", "select")
 download = _command(configs.DownloadConfig, "spark_jobs.download_images", "download")
+retry = _command(configs.RetryConfig, "spark_jobs.download_images", "retry")
 label = _command(configs.LabelConfig, "spark_jobs.label_photos", "label")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from spark_jobs.config_values import converted, split_list
+from spark_jobs.statuses import RETRYABLE, Status
 from taxonomy.errors import BadInputError
 from taxonomy.ranks import CATEGORIES, OTHER_CATEGORY, RANKS
 from taxonomy.shards import LAYOUTS, SPLITS
@@ -236,6 +237,9 @@ class SelectConfig:
 DEFAULT_USER_AGENT = "taxaflow/0.1 (biodiversity dataset builder)"
 """How requests introduce themselves unless --user-agent says otherwise; names no contact, so that download warns."""
 
+RETRYABLE_STATUSES = tuple(status.value for status in Status if status in RETRYABLE)
+"""In the order of Status."""
+
 TRANSPORTS = ("auto", "curl", "requests")
 """How photos are asked for; auto takes curl where pycurl is installed."""
 
@@ -247,6 +251,7 @@ DEFAULT_TRIES = 4
 class DownloadConfig:
     """selections -> tar shards, shards, downloads."""
 
+    job: ClassVar[str] = "download"
     lock_name: ClassVar[str] = "downloads"
     creates_root: ClassVar[bool] = False
 
@@ -265,6 +270,7 @@ class DownloadConfig:
     transport: str = option("auto, curl or requests; auto is curl where pycurl is installed.", "auto")
     allow_private: bool = option("Follow redirects from public hosts to private addresses.", False)
     scratch: Path | None = option("Fast local folder for unfinished shards (default: the system's).", None)
+    dry_run: bool = option("Only say what would be asked of which host; write nothing.", False)
 
     def __post_init__(self) -> None:
         """Check what can be checked without Spark."""
@@ -301,6 +307,23 @@ class DownloadConfig:
     def splits(self) -> tuple[str, ...]:
         """The splits to work on."""
         return SPLITS if self.split == "all" else (self.split,)
+
+
+@dataclass(frozen=True)
+class RetryConfig(DownloadConfig):
+    """Ask again for the photos of a dataset whose last failure was temporary, or for some of them."""
+
+    job: ClassVar[str] = "retry"
+
+    only: tuple[str, ...] = option("Statuses to ask again for, comma-separated.", RETRYABLE_STATUSES)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without Spark."""
+        super().__post_init__()
+        if not self.only:
+            raise BadInputError(f"--only: name at least one of {', '.join(RETRYABLE_STATUSES)}")
+        for status in self.only:
+            _check_choice("--only", status, RETRYABLE_STATUSES)
 
 
 @dataclass(frozen=True)

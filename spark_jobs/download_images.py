@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from spark_jobs import pause_points, table_io
 from spark_jobs.commit_shards import ShardStore
 from spark_jobs.config import DownloadConfig
+from spark_jobs.dry_run import foresee
 from spark_jobs.locks import lock
 from spark_jobs.plan_shards import check_base_url, check_rendition, plan_shards
 from spark_jobs.run_shards import finish_open_shards
@@ -60,11 +61,13 @@ def run(spark: "SparkSession", config: DownloadConfig) -> Summary:
         raise BadInputError("spark.speculation=true would fetch photos twice; set it to false for downloads")
     with lock(config.root, "downloads"):
         check(config)
+        if config.dry_run:
+            return foresee(spark, config)
         if not config.has_contact:
             _log.warning("--user-agent %r names no contact; add a mail address or a page", config.user_agent)
         for table in (SHARD_PLAN, SHARDS, DOWNLOADS):
             table_io.create(config.root, table)
-        record = Run("download", config.root, config, (SELECTIONS, PHOTOS))
+        record = Run(config.job, config.root, config, (SELECTIONS, PHOTOS))
         store = ShardStore(config.root, config.dataset)
         before = {row.shard_file for row in store.committed()}
         num_swept = _recover(store, config, record)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from spark_jobs import table_io
-from spark_jobs.config import DownloadConfig
+from spark_jobs.config import DownloadConfig, RetryConfig
 from spark_jobs.statuses import RETRYABLE
 from spark_jobs.tables import DOWNLOADS, PHOTOS, SELECTIONS, SHARD_PLAN
 from spark_jobs.taxa import taxa
@@ -77,14 +77,33 @@ def wanted_photos(selections: "DataFrame", config: DownloadConfig) -> "DataFrame
     return selections.where(of_dataset).select("photo_id", F.col("fate").alias("split"), "order_hash")
 
 
-def settled_photos(downloads: "DataFrame", dataset: str) -> "DataFrame":
-    """photo_id of the photos not to ask for again: present, failed for good, or asked for in too many runs."""
+def photo_outcomes(downloads: "DataFrame", dataset: str) -> "DataFrame":
+    """(photo_id, is_settled, status) of the photos asked for so far.
+
+    is_settled: not to be asked for again, being present, failed for good, or asked for in too many runs. status: the
+    latest, which is that of the highest shard_id.
+    """
     from pyspark.sql import functions as F
 
     temporary = F.col("status").isin(*(status.value for status in RETRYABLE))
+    shard_id = F.regexp_extract("shard_file", r"-(\d+)-[0-9a-f]+\.tar$", 1).cast("int")
     per_photo = downloads.where(F.col("dataset") == dataset).groupBy("photo_id")
-    tries = per_photo.agg(F.bool_and(temporary).alias("all_temporary"), F.count("*").alias("num_runs"))
-    return tries.where(~F.col("all_temporary") | (F.col("num_runs") >= MAX_RUNS_PER_PHOTO)).select("photo_id")
+    return per_photo.agg(
+        (~F.bool_and(temporary) | (F.count("*") >= MAX_RUNS_PER_PHOTO)).alias("is_settled"),
+        F.max_by("status", shard_id).alias("status"),
+    )
+
+
+def photos_to_ask(selections: "DataFrame", downloads: "DataFrame", config: DownloadConfig) -> "DataFrame":
+    """(photo_id, split, order_hash) of the wanted photos that no plan covers and that may be asked for."""
+    from pyspark.sql import functions as F
+
+    wanted = wanted_photos(selections, config)
+    outcomes = photo_outcomes(downloads, config.dataset)
+    if isinstance(config, RetryConfig):
+        again = outcomes.where(~F.col("is_settled") & F.col("status").isin(*config.only))
+        return wanted.join(again.select("photo_id"), on="photo_id", how="left_semi")
+    return wanted.join(outcomes.where("is_settled").select("photo_id"), on="photo_id", how="left_anti")
 
 
 def place_in_shards(photos: "DataFrame", samples_per_shard: int, first_shard_ids: dict[str, int]) -> "DataFrame":
@@ -150,9 +169,8 @@ def plan_shards(spark: "SparkSession", config: DownloadConfig, versions: Mapping
     from pyspark.sql import functions as F
 
     root = config.root
-    wanted = wanted_photos(table_io.read(spark, root, SELECTIONS, versions[SELECTIONS.name]), config)
-    settled = settled_photos(table_io.read(spark, root, DOWNLOADS), config.dataset)
-    to_ask = wanted.join(settled, on="photo_id", how="left_anti").cache()
+    selections = table_io.read(spark, root, SELECTIONS, versions[SELECTIONS.name])
+    to_ask = photos_to_ask(selections, table_io.read(spark, root, DOWNLOADS), config).cache()
     plan = None
     try:
         num_photos = to_ask.count()

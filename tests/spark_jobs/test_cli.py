@@ -99,7 +99,10 @@ def test_makefile_lists_its_targets_first():
         (("data", "select", "--root", "ROOT", "--dataset", "a/b"), "--dataset"),
         (("data", "select", "--root", "ROOT", "--dataset", "d", "--min-photos", "9", "--max-photos", "3"), "at least"),
         (("data", "select", "--root", "ROOT", "--dataset", "d", "--val", "0.7", "--test", "0.4"), "below 1"),
-        (("data", "download", "--root", "ROOT", "--dataset", "d", "--max-rate", "0"), "--max-rate 0.0: must be above 0"),
+        (
+            ("data", "download", "--root", "ROOT", "--dataset", "d", "--max-rate", "0"),
+            "--max-rate 0.0: must be above 0",
+        ),
         (("data", "download", "--root", "ROOT", "--dataset", "d", "--transport", "gopher"), "auto, curl, requests"),
         (("data", "download", "--root", "ROOT", "--dataset", "d", "--layout", "zip"), "taxaflow, biotrove"),
         (("data", "download", "--root", "ROOT", "--dataset", "d"), "no table selections"),
