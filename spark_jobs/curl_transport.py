@@ -4,11 +4,11 @@ Source of the choice: measurements of one process (docs/design.md, Transport). E
 cost about what one multi handle costs, and a request stays one call.
 """
 
+import re
 import threading
 import time
 import urllib.request
 from collections import deque
-from urllib.parse import urlsplit
 
 import pycurl
 import requests
@@ -45,6 +45,10 @@ _OPTIONS = {
     pycurl.NOPROGRESS: 0,
     pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
 }
+
+
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?[/?][!$-;=?-Z_a-z~]*", re.ASCII)
+"""URLs that go over the wire as they are; others are made so first."""
 
 
 class CurlTransport:
@@ -136,7 +140,7 @@ class _Channel:
 
     def _begin(self, request: Request) -> None:
         self._request = request
-        self._lines: list[tuple[str, str]] = []
+        self._lines: list[bytes] = []
         self._http_status = 0
         self._headers = Headers()
         self._wanted: bool | None = None
@@ -155,24 +159,24 @@ class _Channel:
             curl.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()])
             self._sent_headers = request.headers
 
-    def _take_header(self, raw: bytes) -> int | None:
+    def _take_header(self, line: bytes) -> int | None:
         """One header line; an answer ends the exchange where -1 comes back."""
-        line = raw.decode("latin-1").rstrip("\r\n")
-        if self._http_status < 200:  # the status line comes first, also after an interim answer
-            self._lines = []
-            if line.startswith("HTTP/"):
-                code = line.partition(" ")[2][:3]
-                self._http_status = int(code) if code.isascii() and code.isdigit() else 0
-        elif line:
-            name, _, value = line.partition(":")
-            self._lines.append((name, value.strip()))
-        elif self._wanted is None:  # later lines are trailers
-            return self._decide()
-        return None
+        if len(line) > 2:
+            self._lines.append(line)
+            return None
+        lines, self._lines = self._lines, []
+        if self._wanted is not None or not lines:  # trailers
+            return None
+        code = lines[0].partition(b" ")[2][:3]  # the status line comes first
+        self._http_status = int(code) if code.isdigit() else 0
+        if self._http_status < 200:  # an interim answer
+            return None
+        pairs = (line.decode("latin-1").partition(":") for line in lines[1:])
+        self._headers = Headers((name, value.strip()) for name, _, value in pairs)
+        return self._decide()
 
     def _decide(self) -> int | None:
         """All headers are there: is the body wanted, and may it be as long as announced?"""
-        self._headers = Headers(self._lines)
         self._wanted = self._request.wants_body(self._http_status, self._headers)
         if self._wanted:
             try:
@@ -219,9 +223,7 @@ def _plain_url(url: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    if url.isascii() and url.isprintable() and not any(letter in url for letter in ' "<>\\^`{|}') and "#" not in url:
-        if not urlsplit(url).hostname:
-            raise ValueError(f"no host in {url!r}")
+    if _PLAIN_URL.fullmatch(url):
         return url
     prepared = requests.PreparedRequest()
     prepared.prepare_url(url, None)

@@ -31,6 +31,9 @@ RENDITION = (90, "420")
 PLACEHOLDER_SPREAD = 2
 """Largest difference, in levels of 255, within each colour of a picture that counts as one single colour."""
 
+_SAMPLED = 61
+"""One pixel in so many shows that most pictures are of several colours; the others are looked at whole."""
+
 BIG_PIXELS = 8_000_000
 """Above this size only one picture per process is held as pixels at a time: 24 MB and more each."""
 
@@ -137,9 +140,13 @@ def _decode_strictly(data: bytes, jpeg: JpegHeader, at_least: tuple[int, int]) -
 def _refuse_single_colour(pixels: np.ndarray) -> None:
     """Raise ImageRejected, placeholder, where no colour of the pixels varies."""
     colours = pixels.reshape(-1, pixels.shape[2]) if pixels.ndim == 3 else pixels.reshape(-1, 1)
-    spread = colours.max(axis=0).astype(int) - colours.min(axis=0)
-    if spread.max() <= PLACEHOLDER_SPREAD:
+    if _spread(colours[::_SAMPLED]) <= PLACEHOLDER_SPREAD and _spread(colours) <= PLACEHOLDER_SPREAD:
         raise ImageRejected(Status.PLACEHOLDER, f"one single colour, {tuple(map(int, colours[0]))}")
+
+
+def _spread(colours: np.ndarray) -> int:
+    """The largest difference within a column, of uint8 (n, channels)."""
+    return int((colours.max(axis=0).astype(int) - colours.min(axis=0)).max())
 
 
 def _encode(pixels: np.ndarray, encoding: tuple[int, str], max_edge_px: int | None) -> CheckedImage:

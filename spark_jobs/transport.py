@@ -27,19 +27,22 @@ class Headers:
     """Response headers in their order; names compare without case, and may repeat."""
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._items = tuple((name.lower(), value) for name, value in items)
+        self._values: dict[str, list[str]] = {}
+        for name, value in items:
+            self._values.setdefault(name.lower(), []).append(value)
 
     def get(self, name: str) -> str | None:
         """The first value of a header, or None."""
-        return next((value for key, value in self._items if key == name.lower()), None)
+        values = self._values.get(name.lower())
+        return values[0] if values else None
 
     def get_all(self, name: str) -> list[str]:
         """Every value of a header, in order; empty where it is absent."""
-        return [value for key, value in self._items if key == name.lower()]
+        return list(self._values.get(name.lower(), ()))
 
     def names(self) -> frozenset[str]:
         """The header names present, in lower case."""
-        return frozenset(key for key, _ in self._items)
+        return frozenset(self._values)
 
 
 def _any_success(http_status: int, headers: Headers) -> bool:
