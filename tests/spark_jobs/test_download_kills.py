@@ -28,6 +28,12 @@ IN_FLIGHT_PER_KILL = 200
 """Two tasks of 100 photos each may be under way when the kill comes."""
 
 
+def small_spark() -> dict[str, str]:
+    """Environment variables for a command on little data."""
+    settings = ";".join(f"{key}={value}" for key, value in SMALL_SPARK.items())
+    return {"TAXAFLOW_SPARK_CONF": settings, "TAXAFLOW_DRIVER_MEMORY": "1g"}
+
+
 class Download:
     """A data root with a selection, a photo server, and the command that downloads it."""
 
@@ -47,8 +53,7 @@ class Download:
 
     def start(self, pause_at: str | None = None) -> subprocess.Popen:
         self.marker.unlink(missing_ok=True)
-        settings = ";".join(f"{key}={value}" for key, value in SMALL_SPARK.items())
-        environment = os.environ | {"TAXAFLOW_SPARK_CONF": settings, "TAXAFLOW_DRIVER_MEMORY": "1g"}
+        environment = os.environ | small_spark()
         if pause_at:
             environment[pause_points.VARIABLE] = f"{pause_at}:{self.marker}"
         command = [sys.executable, "taxaflow.py", "data", "download", "--root", str(self.root), "--dataset", "birds"]
