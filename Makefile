@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 DONE := .venv/.set-up-done
+TESTS := $(BIN)/python -m pytest -q -n $${TEST_PROCESSES:-2} --dist loadfile
 
 .PHONY: help setup demo test test-long lint bench notebooks clean
 
@@ -16,11 +17,11 @@ setup: $(DONE)  ## Make .venv, install pinned packages, check Java, fetch the De
 demo: $(DONE)  ## Metadata to verified shards on the sample, with a report, in about a minute
 	@$(BIN)/python -m sample.demo --out demo_output
 
-test: $(DONE)  ## All tests that a change must pass (minutes)
-	@$(BIN)/python -m pytest -q -m 'not long'
+test: $(DONE)  ## All tests that a change must pass, two processes at a time (ten minutes on 2 cores)
+	@$(TESTS) -m 'not long'
 
 test-long: $(DONE)  ## Every test, the long crash list included
-	@$(BIN)/python -m pytest -q
+	@$(TESTS)
 
 lint: $(DONE)  ## Style and types
 	@$(BIN)/ruff check .

@@ -17,9 +17,14 @@ PROJECT = Path(__file__).resolve().parent.parent
 SMALL_SPARK = {
     "spark.master": "local[2]",
     "spark.sql.shuffle.partitions": "2",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # tiny data: compile little
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # tiny data: compile little
 }
 """Settings of Spark for small data, for the session of the tests and for processes they start."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that start processes: they take longest, and the end of a run should not wait for one."""
+    items.sort(key=lambda item: (item.get_closest_marker("process") is None, item.get_closest_marker("spark") is None))
 
 
 @pytest.fixture(scope="session")

@@ -108,9 +108,13 @@ def check_one_kill(download: Download, point: str) -> None:
         download.check(num_kills=1)
 
 
-@pytest.mark.parametrize("point", ["after_tar", "before_commit", "after_commit"])
-def test_a_kill_loses_nothing(tmp_path, point):
-    check_one_kill(Download(tmp_path, 300), point)
+def test_three_kills_of_one_download_lose_nothing(tmp_path):
+    download = Download(tmp_path, 300)
+    with download.server:
+        for point in ("after_tar", "before_commit", "after_commit"):
+            kill_at(download, point)
+        download.finish()
+        download.check(num_kills=3)
 
 
 @pytest.mark.long
