@@ -1,12 +1,10 @@
 """The Spark job that finishes open shards: one task per shard, committed here by the driver as they are finished."""
 
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_jobs import table_io
@@ -150,9 +148,10 @@ def _shard_job(config: DownloadConfig, run_id: str) -> ShardJob:
         shard_id=-1,
         layout=config.layout,
         shards_dir=(config.root / "shards" / config.dataset).resolve(),
-        scratch_dir=config.scratch or Path(tempfile.gettempdir()),
+        scratch_dir=config.scratch_dir,
         run_id=run_id,
         attempt="",
+        root_id=config.root_id,
         connections=config.max_per_host,
         max_edge_px=config.max_edge_px,
         policy=policy,

@@ -1,5 +1,6 @@
 """Planned photos in, one tar with its sidecar out: complete, or absent."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -55,6 +56,7 @@ class ShardJob:
         shards_dir: the dataset's folder, ROOT/shards/<dataset>.
         scratch_dir: a local folder for unfinished work; made if absent.
         run_id: of this run.
+        root_id: the same for every run on a data root, and unlike that of any other root; in names of scratch folders.
         attempt: unlike any other attempt at any shard, and fit for a file name.
         connections: photos fetched at once, at least 1.
         max_edge_px: None keeps sizes (rendition `original`); else rendition `edge<N>`.
@@ -70,6 +72,7 @@ class ShardJob:
     scratch_dir: Path
     run_id: str
     attempt: str
+    root_id: str = "0"
     connections: int = 16
     max_edge_px: int | None = None
     limits: ImageLimits = field(default_factory=ImageLimits)
@@ -101,7 +104,8 @@ def write_shard(
         OSError: a file could not be written, as on a full disk; nothing is left in scratch.
     """
     job.scratch_dir.mkdir(parents=True, exist_ok=True)
-    prefix = f"taxaflow-{job.dataset}-{job.split}-{job.shard_id:06d}-"
+    sweep_scratch(job.scratch_dir, job.root_id, job.run_id)
+    prefix = f"taxaflow-{job.root_id}-{job.run_id}-{job.split}-{job.shard_id:06d}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=job.scratch_dir) as folder:
         with Spool(Path(folder) / "spool") as spool:
             rows = _settle_all(photos, partial(_settle, job=job, fetcher=fetcher, spool=spool, note=note), job, fetcher)
@@ -114,6 +118,13 @@ def write_shard(
         publish(Path(folder) / "sidecar", split_dir, f"{shard.shard_file}{SIDECAR_SUFFIX}", job.attempt)
         pause_points.reached("after_sidecar")
     return shard
+
+
+def sweep_scratch(scratch_dir: Path, root_id: str, run_id: str) -> None:
+    """Remove what killed runs on a data root left in scratch; only one run, `run_id`, works on a root at a time."""
+    for folder in scratch_dir.glob(f"taxaflow-{root_id}-*"):
+        if not folder.name.startswith(f"taxaflow-{root_id}-{run_id}-"):
+            shutil.rmtree(folder, ignore_errors=True)  # another task of this run may be removing it too
 
 
 def _settle_all(

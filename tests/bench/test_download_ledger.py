@@ -37,6 +37,10 @@ print(sum(os.times()[:4]))
 """
 
 
+TICKS = 0.1
+"""What may be missing: clock ticks cut off, two per process, and what the command did after the last look."""
+
+
 def watch(code, log):
     ledger = ProcessLedger()
     return ledger, measure([sys.executable, "-c", code], log, look=ledger.look)
@@ -44,34 +48,36 @@ def watch(code, log):
 
 def test_children_of_a_parent_that_ignores_sigchld_are_counted(tmp_path):
     ledger, used = watch(FORKS_THAT_NOBODY_WAITS_FOR, tmp_path / "log")
-    assert float(used.output) == pytest.approx(ledger.cpu_s(), abs=0.1)
-    assert ledger.cpu_s() >= 0.75 > used.cpu_s  # the kernel's own sum has lost them
+    assert float(used.output) == pytest.approx(ledger.cpu_s(), abs=TICKS)
+    assert ledger.cpu_s() >= 0.75 - TICKS > used.cpu_s + 0.3  # the kernel's own sum has lost them
     assert ledger.num_processes(OTHER) == 3
 
 
 def test_children_that_live_between_two_looks_are_counted_where_they_are_waited_for(tmp_path):
     ledger, used = watch(CHILDREN_TOO_SHORT_TO_BE_SEEN, tmp_path / "log")
-    assert float(used.output) == pytest.approx(ledger.cpu_s(), abs=0.08)
-    assert used.cpu_s == pytest.approx(ledger.cpu_s(), abs=0.08)
-    assert ledger.cpu_s(DRIVER) >= 0.5
+    assert float(used.output) == pytest.approx(ledger.cpu_s(), abs=TICKS)
+    assert used.cpu_s == pytest.approx(ledger.cpu_s(), abs=TICKS)
+    assert ledger.cpu_s(DRIVER) >= 0.5 - TICKS
 
 
 @pytest.fixture
 def spark_like(tmp_path):
     """A Python that starts `java`, which starts a Python that forks one: as Spark's processes are."""
     (tmp_path / "java").symlink_to("/bin/sh")
-    hold = "block = bytearray(b'x' * 120_000_000)\n"
+    hold = "block = bytearray(b'x') * 120_000_000\n"
     fork = f"import os\nif os.fork() == 0:\n    {hold}    t = 0.3\nelse:\n    t = 0.1\n" + BURN.format(seconds="t")
     fork += "import time\ntime.sleep(0.2)\n"
     (tmp_path / "worker.py").write_text(fork)
     below = f"{sys.executable} {tmp_path / 'worker.py'}; sleep 0.5; true"
-    code = f"import subprocess\nsubprocess.run([{str(tmp_path / 'java')!r}, '-c', {below!r}])\n" + BURN.format(seconds=0.2)
+    code = f"import subprocess\nsubprocess.run([{str(tmp_path / 'java')!r}, '-c', {below!r}])\n" + BURN.format(
+        seconds=0.2
+    )
     return watch(code, tmp_path / "log")[0]
 
 
 def test_time_and_memory_belong_to_their_group(spark_like):
-    assert 0.2 <= spark_like.cpu_s(DRIVER) < 0.4
-    assert 0.4 <= spark_like.cpu_s(WORKERS) < 0.7
+    assert 0.2 - TICKS <= spark_like.cpu_s(DRIVER) < 0.4
+    assert 0.4 - TICKS <= spark_like.cpu_s(WORKERS) < 0.7
     assert spark_like.cpu_s(JVM) < 0.1
     assert spark_like.num_processes(WORKERS) == 2
     assert (spark_like.num_processes(DRIVER), spark_like.num_processes(JVM)) == (1, 1)

@@ -57,7 +57,9 @@ def test_each_transport_has_its_own_goal():
 )
 def test_the_peer_costs_as_many_times_more_as_wanted(setting, peer_cpu_s, verdict):
     runs = [run("taxaflow curl", setting, worker_cpu_s=1.0), run("taxaflow requests", setting, worker_cpu_s=9)]
-    [goal] = [one for one in goals([*runs, run("img2dataset", setting, other_cpu_s=peer_cpu_s)]) if "CPU-ms, " in one.name]
+    [goal] = [
+        one for one in goals([*runs, run("img2dataset", setting, other_cpu_s=peer_cpu_s)]) if "CPU-ms, " in one.name
+    ]
     assert (goal.value, goal.verdict) == (pytest.approx(peer_cpu_s), verdict)
 
 

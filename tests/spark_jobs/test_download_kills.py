@@ -40,6 +40,7 @@ class Download:
     def __init__(self, folder: Path, num_photos: int) -> None:
         self.root = folder / "root"
         self.marker = folder / "reached"
+        self.scratch = folder / "scratch"
         self.photo_ids = range(1, num_photos + 1)
         self.pictures = folder / "pictures"
         self.pictures.mkdir()
@@ -58,6 +59,7 @@ class Download:
             environment[pause_points.VARIABLE] = f"{pause_at}:{self.marker}"
         command = [sys.executable, "taxaflow.py", "data", "download", "--root", str(self.root), "--dataset", "birds"]
         command += ["--samples-per-shard", "100", "--max-per-host", "8", "--base-url", self.server.base_url]
+        command += ["--scratch", str(self.scratch)]
         return subprocess.Popen(command, cwd=PROJECT, env=environment, stderr=subprocess.PIPE, text=True)
 
     def finish(self) -> None:
@@ -70,6 +72,7 @@ class Download:
         expected = {i: hashlib.sha256((self.pictures / f"{i}.jpg").read_bytes()).hexdigest() for i in self.photo_ids}
         assert stored == expected
         files_and_rows_agree(self.root)
+        assert not list(self.scratch.iterdir())
         assert self.server.num_requests <= len(self.photo_ids) + IN_FLIGHT_PER_KILL * num_kills
 
 

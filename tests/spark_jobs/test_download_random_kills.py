@@ -9,7 +9,7 @@ import hashlib
 import random
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -98,19 +98,20 @@ def test_kills_of_the_whole_command(download, seed):
     check(root, server, num_kills=4)
 
 
-def executors(driver_app: Callable[[list[str]], bool]) -> list[psutil.Process]:
-    """The running processes whose command line fits."""
+def executors(folder: Path) -> list[psutil.Process]:
+    """The executors of the cluster in `folder`: children of this process's workers."""
     found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if driver_app(process.cmdline()):
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            line = " ".join(process.cmdline())
+            if "CoarseGrainedExecutorBackend" in line and str(folder) in line:
                 found.append(process)
     return found
 
 
 def victims(kind: str, folder: Path) -> list[psutil.Process]:
     """The executors of the cluster in `folder`, or the Python workers below them that run tasks."""
-    jvms = executors(lambda line: "CoarseGrainedExecutorBackend" in " ".join(line) and str(folder) in str(line))
+    jvms = executors(folder)
     if kind == "executor":
         return jvms
     children = [child for jvm in jvms for child in jvm.children(recursive=True)]
@@ -131,11 +132,11 @@ def test_kills_on_a_cluster_while_the_driver_goes_on(download, tmp_path, kind):
             command, cwd=tmp_path, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         for number in range(3):
-            kinds = kind.split(" then ")
+            chosen = kind.split(" then ")[number % (1 + (" then " in kind))]
             wait_for_requests(server, server.num_asked + moments.randint(200, 1000), process)
             time.sleep(moments.random() * 0.3)
-            wait_until(lambda chosen=kinds[number % len(kinds)]: bool(victims(chosen, tmp_path)), process)
-            moments.choice(victims(kinds[number % len(kinds)], tmp_path)).kill()
+            wait_until(lambda chosen=chosen: bool(victims(chosen, tmp_path)), process)
+            moments.choice(victims(chosen, tmp_path)).kill()
         output, _ = process.communicate(timeout=900)
         assert process.returncode == 0, output[-3000:]
     check(root, server, num_kills=3)
