@@ -3,11 +3,12 @@
 import argparse
 import contextlib
 import io
+import json
 import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -16,7 +17,7 @@ import pytest
 import requests
 from PIL import Image
 
-from bench.download import in_turns, is_complete, names, open_place, parse, plan
+from bench.download import in_turns, is_complete, main, names, open_place, parse, plan
 from bench.download_ours import NUM_SPECIES, Ours, make_root
 from bench.download_peers import BioTrove, Img2Dataset, Job
 from bench.download_photos import make_photo, make_photos, photo_urls
@@ -60,6 +61,17 @@ def test_a_run_of_ours_must_have_every_photo_by_one_request():
     assert not is_complete(replace(one, num_ok=9))
     assert not is_complete(replace(one, served=Served(11, 10, 1.0)))
     assert is_complete(replace(one, num_ok=9, is_ours=False))
+
+
+def test_earlier_runs_are_printed_again(tmp_path, capsys):
+    one = DownloadRun("taxaflow curl", True, Setting("http", 5), 1, {"workers": 0.1}, 1, 1, 1, Served(5, 5, 1.0), 5)
+    (tmp_path / "runs.jsonl").write_text(f"{json.dumps(asdict(one))}\n" * 2)
+    assert main(["--work", str(tmp_path), "--report"]) == 0
+    assert "Median of 2 runs" in capsys.readouterr().out
+    (tmp_path / "runs.jsonl").write_text(json.dumps(asdict(replace(one, num_ok=4))))
+    assert main(["--work", str(tmp_path), "--report"]) == 1
+    assert main(["--work", str(tmp_path / "none"), "--report"]) == 1
+    assert "runs.jsonl" in capsys.readouterr().err
 
 
 def test_photos_are_distinct_and_sized_like_the_source(tmp_path):

@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -26,7 +26,7 @@ def run(tool, setting=HTTP, worker_cpu_s=0.5, other_cpu_s=10.0, images_per_s=100
     ours = tool.startswith("taxaflow")
     cpu_s = {DRIVER: other_cpu_s, JVM: 0.0, WORKERS: worker_cpu_s if ours else 0.0, OTHER: 0.0}
     served = Served(setting.num_rows, setting.num_rows, setting.num_rows / images_per_s)
-    kernel_cpu_s = other_cpu_s * 1.25
+    kernel_cpu_s = other_cpu_s * (0.1 if ours else 1.0)
     return DownloadRun(tool, ours, setting, 20.0, cpu_s, kernel_cpu_s, rss, 500.0, served, setting.num_rows)
 
 
@@ -81,6 +81,12 @@ def test_a_long_list_takes_no_more_memory_than_a_short_one(rss, verdict):
     assert not [one for one in goals(runs[1:]) if "asked once" in one.name]
 
 
+def test_a_further_photo_costs_what_the_longer_list_costs_more():
+    runs = [run("taxaflow curl", worker_cpu_s=2.0), run("taxaflow curl", TEN, worker_cpu_s=6.5), run("biotrove", TEN)]
+    [goal] = [one for one in goals(runs) if "beyond the first 1,000" in one.name]
+    assert (goal.value, goal.verdict) == (pytest.approx(0.5), "reported")
+
+
 def test_medians_count_and_the_first_of_ours_is_the_default():
     runs = [run("taxaflow requests", worker_cpu_s=cpu_s) for cpu_s in (1, 5, 3)]
     runs += [run("taxaflow curl", worker_cpu_s=1), run("img2dataset", other_cpu_s=6)]
@@ -122,7 +128,9 @@ def test_spread_names_the_range_only_where_there_is_one():
 
 
 def test_cpu_as_seen_is_compared_with_the_kernels_for_peers_alone():
-    assert "80.0% to 80.0%" in check_of_cpu([run("img2dataset"), run("taxaflow curl")])
+    runs = [run("taxaflow curl"), run("img2dataset"), replace(run("biotrove"), kernel_cpu_s=12.5)]
+    assert "80.0% to 100.0%" in check_of_cpu(runs)
+    assert runs[2].cpu_ms == 12.5
 
 
 def test_a_run_survives_the_log():
