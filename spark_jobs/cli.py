@@ -109,8 +109,6 @@ def _flag_type(field: dataclasses.Field) -> Any:
     kind = str(field.type)
     if kind.startswith("bool"):
         return bool
-    if "Path" in kind:
-        return Path
     return {"int": int, "float": float}.get(kind.split(" ")[0], str)
 
 
@@ -129,7 +127,9 @@ def _parameters(config_class: type) -> list[inspect.Parameter]:
     made = []
     for field in dataclasses.fields(config_class):
         flag = f"--{field.name.replace('_', '-')}"
-        info = typer.Option(flag, help=field.metadata["help"] + _default_note(field), show_default=False)
+        metavar = "PATH" if "Path" in str(field.type) else None  # taken as text: an empty one must not be "."
+        help_text = field.metadata["help"] + _default_note(field)
+        info = typer.Option(flag, help=help_text, show_default=False, metavar=metavar)
         made.append(
             inspect.Parameter(field.name, keyword, default=None, annotation=Annotated[_flag_type(field) | None, info])
         )

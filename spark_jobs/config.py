@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlsplit
 
 from spark_jobs.config_values import converted, split_list
 from spark_jobs.statuses import RETRYABLE, Status
@@ -43,6 +44,7 @@ SOURCE_COLUMNS: Mapping[str, str] = {
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SNAPSHOT = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _INT64_MAX = 2**63 - 1
+_INT32_MAX = 2**31 - 1
 
 
 def option(help_text: str, default: Any = dataclasses.MISSING) -> Any:
@@ -100,9 +102,22 @@ def _check_choice(flag: str, value: str, allowed: tuple[str, ...]) -> None:
         raise BadInputError(f"{flag} {value!r} is unknown; allowed: {', '.join(allowed)}")
 
 
-def _check_at_least(flag: str, value: float, least: float) -> None:
+def _check_at_least(flag: str, value: int, least: int) -> None:
     if value < least:
         raise BadInputError(f"{flag} {value}: must be at least {least}")
+    if value > _INT32_MAX:
+        raise BadInputError(f"{flag} {value}: must be at most {_INT32_MAX}")
+
+
+def _is_host_url(url: str) -> bool:
+    """Whether this is scheme and host, with or without a port, and nothing else."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a ValueError where it is none
+    except ValueError:
+        return False
+    rest = parts.path.strip("/") or parts.query or parts.fragment
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not rest and not re.search(r"\s", url)
 
 
 def _check_exists(flag: str, path: Path | None) -> None:
@@ -194,8 +209,9 @@ class CountConfig:
     def __post_init__(self) -> None:
         """Check that the thresholds make sense together."""
         _check_at_least("--rare", self.rare, 0)
-        if self.cap < max(self.rare, 1):
-            raise BadInputError(f"--cap {self.cap}: must be at least --rare ({self.rare}) and 1")
+        _check_at_least("--cap", self.cap, 1)
+        if self.cap < self.rare:
+            raise BadInputError(f"--cap {self.cap}: must be at least --rare ({self.rare})")
 
 
 @dataclass(frozen=True)
@@ -226,6 +242,7 @@ class SelectConfig:
         if not self.categories:
             raise BadInputError(f"--categories: name at least one of {', '.join(CATEGORIES)}, {OTHER_CATEGORY}")
         _check_at_least("--min-photos", self.min_photos, 1)
+        _check_at_least("--max-photos", self.max_photos, 1)
         if self.max_photos < self.min_photos:
             raise BadInputError(f"--max-photos {self.max_photos}: must be at least --min-photos ({self.min_photos})")
         if not (self.val >= 0 and self.test >= 0 and self.val + self.test < 1):
@@ -292,7 +309,7 @@ class DownloadConfig:
         _check_choice("--transport", self.transport, TRANSPORTS)
         if self.max_rate is not None and self.max_rate <= 0:
             raise BadInputError(f"--max-rate {self.max_rate}: must be above 0")
-        if self.base_url is not None and not re.fullmatch(r"https?://[^/\s]+/?", self.base_url):
+        if self.base_url is not None and not _is_host_url(self.base_url):
             raise BadInputError(f"--base-url {self.base_url}: give scheme and host only, like http://127.0.0.1:8080")
 
     @property

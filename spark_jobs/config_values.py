@@ -52,7 +52,7 @@ def _float(value: Any) -> float | None:
 
 
 def _path(value: Any) -> Path | None:
-    return Path(value) if isinstance(value, str | Path) else None
+    return Path(value) if isinstance(value, str | Path) and str(value).strip() else None
 
 
 def _texts(value: Any) -> tuple[str, ...] | None:

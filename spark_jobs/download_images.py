@@ -17,16 +17,17 @@ import pyarrow.compute as pc
 
 from spark_jobs import pause_points, table_io
 from spark_jobs.commit_shards import ShardStore
-from spark_jobs.config import DownloadConfig
+from spark_jobs.config import RETRYABLE_STATUSES, DownloadConfig
 from spark_jobs.dry_run import foresee
-from spark_jobs.locks import lock
+from spark_jobs.locks import check_scratch, lock
 from spark_jobs.plan_shards import check_base_url, check_rendition, plan_shards
 from spark_jobs.run_shards import finish_open_shards
 from spark_jobs.runs import Run, Summary
 from spark_jobs.shard_writer import sweep_scratch
+from spark_jobs.statuses import Status
 from spark_jobs.tables import DOWNLOADS, PHOTOS, SELECTIONS, SHARD_PLAN, SHARDS
 from spark_jobs.write_manifest import write_manifest
-from taxonomy.errors import BadInputError
+from taxonomy.errors import BadInputError, WorkFailedError
 from taxonomy.shards import SPLITS, DatasetFacts
 
 if TYPE_CHECKING:
@@ -39,13 +40,14 @@ def check(config: DownloadConfig) -> None:
     """What can be refused without Spark.
 
     Raises:
-        BadInputError: no selection of that name, the dataset has another rendition or layout, or photos of an open
-            plan need a base URL.
+        BadInputError: no selection of that name, the dataset has another rendition or layout, photos of an open plan
+            need a base URL, or the scratch folder cannot be written.
     """
     table_io.versions(config.root, (PHOTOS, SHARD_PLAN, SHARDS, DOWNLOADS))
     if not table_io.has_rows(config.root, SELECTIONS, pc.field("dataset") == config.dataset):
         raise BadInputError(f"no selection named {config.dataset}; taxaflow data select makes one")
     check_rendition(config.root, config)
+    check_scratch(config.scratch_dir)
     if table_io.exists(config.root, SHARDS):
         open_keys = ShardStore(config.root, config.dataset).open_keys(config.splits)
         check_base_url(config.root, config, open_keys)
@@ -56,7 +58,8 @@ def run(spark: "SparkSession", config: DownloadConfig) -> Summary:
 
     Raises:
         BadInputError: as `check`; or another download runs on this root; or speculation is on.
-        WorkFailedError: a task failed. Shards finished before stay, and the same command goes on from there.
+        WorkFailedError: a task failed, or not one photo came. Shards finished before stay, and the same command goes
+            on from there.
     """
     if spark.conf.get("spark.speculation", "false") == "true":
         raise BadInputError("spark.speculation=true would fetch photos twice; set it to false for downloads")
@@ -82,7 +85,18 @@ def run(spark: "SparkSession", config: DownloadConfig) -> Summary:
         new = [row for row in store.committed() if row.shard_file not in before]
         counts = {"shards_committed": len(new), "photos_planned": num_planned, "stray_files_swept": num_swept}
         counts |= store.status_counts(new)
-        return record.finish((SHARD_PLAN, SHARDS, DOWNLOADS), counts, bool(new), _notes(store))
+        summary = record.finish((SHARD_PLAN, SHARDS, DOWNLOADS), counts, bool(new), _notes(store))
+        _check_outcome(summary)
+        return summary
+
+
+def _check_outcome(summary: Summary) -> None:
+    """Raise WorkFailedError where photos were asked for and every one failed in a way that may pass."""
+    failed = {name: summary.counts[name] for name in RETRYABLE_STATUSES if summary.counts.get(name)}
+    others = [status.value for status in Status if status.value not in failed]
+    if failed and not any(summary.counts.get(name) for name in others):
+        named = ", ".join(f"{name} {number:,}" for name, number in failed.items())
+        raise WorkFailedError(f"not one photo came: {named}; look at the network and the host, then run it again")
 
 
 def _recover(store: ShardStore, config: DownloadConfig, record: Run) -> int:

@@ -50,7 +50,8 @@ class FetchPolicy:
         backoff_base_s: the wait before the n-th repetition is uniform in 0 .. base x 2^(n-1). Source: "Exponential
             Backoff And Jitter", AWS Architecture Blog 2015 (full jitter).
         backoff_cap_s: longest such wait, s.
-        retry_after_cap_s: longest Retry-After waited for, s; a longer one ends the photo as throttled.
+        retry_after_cap_s: longest Retry-After waited for, s; a longer one ends the photo as throttled, and so does one
+            that would hold it for longer than deadline_s x tries.
         max_redirects: per try.
         user_agent: sent with each request; should name a contact.
         base_url: its scheme and host replace those of each photo URL; None: photo URLs as they are.
@@ -145,12 +146,14 @@ class Fetcher:
         if not _is_web_address(url):
             return Fetched(Status.CONNECTION_ERROR, None, 0, error=f"{url!r} is no http or https address")
         verdict, attempts = Verdict(Status.CONNECTION_ERROR, None, "not asked"), 0
+        started = time.monotonic()
         for attempts in range(1, self.policy.tries + 1):
             verdict = self._try_once(url)
-            too_long = (verdict.retry_after_s or 0.0) > self.policy.retry_after_cap_s
+            wait_s = verdict.retry_after_s
+            too_long = wait_s is not None and wait_s > self._longest_wait_s(time.monotonic() - started)
             if verdict.refused or verdict.status not in RETRYABLE or too_long or attempts == self.policy.tries:
                 break
-            if verdict.retry_after_s is None:
+            if wait_s is None:
                 self._sleep(self._backoff_s(attempts))
         num_asked = attempts - (0 if verdict.asked else 1)
         return Fetched(verdict.status, verdict.http_status, num_asked, verdict.body, verdict.error)
@@ -239,6 +242,11 @@ class Fetcher:
         )
         return f"redirect from a public host to the private address of {host}" if lured else None
 
+    def _longest_wait_s(self, spent_s: float) -> float:
+        """How long this photo may still wait for a host and be done within deadline x tries."""
+        left_s = self.policy.deadline_s * (self.policy.tries - 1) - spent_s
+        return min(self.policy.retry_after_cap_s, left_s)
+
     def _backoff_s(self, attempt: int) -> float:
         ceiling = min(self.policy.backoff_cap_s, self.policy.backoff_base_s * 2 ** (attempt - 1))
         return self._random.uniform(0.0, ceiling)
@@ -251,7 +259,7 @@ class Fetcher:
 def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
 

@@ -24,7 +24,8 @@ def check_root(root: Path, create: bool = True) -> None:
             cannot be written.
     """
     if "://" in str(root) or ":/" in str(root):
-        raise BadInputError(f"--root {root}: object stores are not supported yet for writing; give a local folder")
+        uri = re.sub(":/+", "://", str(root), count=1)
+        raise BadInputError(f"--root {uri}: object stores are not supported yet for writing; give a local folder")
     if found := _REFUSED_LETTER.search(str(root.absolute())):
         raise BadInputError(
             f"--root {str(root)!r}: Delta tables cannot lie below a folder with {found.group()!r} in its name; "
@@ -32,13 +33,26 @@ def check_root(root: Path, create: bool = True) -> None:
         )
     if not create and not root.is_dir():
         raise BadInputError(f"--root {root}: no such folder; taxaflow data ingest makes it")
+    _check_writable("--root", root, root / "locks")
+
+
+def check_scratch(folder: Path) -> None:
+    """Make sure that unfinished work can lie in `folder`, which is made where it is missing.
+
+    Raises:
+        BadInputError: it cannot be written.
+    """
+    _check_writable("--scratch", folder, folder)
+
+
+def _check_writable(flag: str, shown: Path, folder: Path) -> None:
     try:
-        (root / "locks").mkdir(parents=True, exist_ok=True)
-        probe = root / "locks" / f".write-{os.getpid()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-{os.getpid()}"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise BadInputError(f"--root {root}: cannot be written ({error.strerror}); choose another folder") from error
+        raise BadInputError(f"{flag} {shown}: cannot be written ({error.strerror}); choose another folder") from error
 
 
 _held: dict[Path, int] = {}

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MAX_RUNS_PER_PHOTO = 5
 """A photo whose failures are temporary is asked for in at most so many runs."""
 
+MAX_PLANS_PER_PHOTO = 25
+"""It is planned at most so often, runs included in which its host was out and it was not asked for."""
+
 _ROWS_PER_BUCKET = 250_000
 
 
@@ -87,9 +90,11 @@ def photo_outcomes(downloads: "DataFrame", dataset: str) -> "DataFrame":
 
     temporary = F.col("status").isin(*(status.value for status in RETRYABLE))
     shard_id = F.regexp_extract("shard_file", r"-(\d+)-[0-9a-f]+\.tar$", 1).cast("int")
+    num_runs = F.count_if(F.col("attempts") > 0)
+    given_up = (num_runs >= MAX_RUNS_PER_PHOTO) | (F.count("*") >= MAX_PLANS_PER_PHOTO)
     per_photo = downloads.where(F.col("dataset") == dataset).groupBy("photo_id")
     return per_photo.agg(
-        (~F.bool_and(temporary) | (F.count("*") >= MAX_RUNS_PER_PHOTO)).alias("is_settled"),
+        (~F.bool_and(temporary) | given_up).alias("is_settled"),
         F.max_by("status", shard_id).alias("status"),
     )
 

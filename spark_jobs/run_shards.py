@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from py4j.protocol import Py4JJavaError
+
 from spark_jobs import table_io
 from spark_jobs.commit_shards import ShardKey, ShardStore
 from spark_jobs.config import DownloadConfig
@@ -158,8 +160,17 @@ def _shard_job(config: DownloadConfig, run_id: str) -> ShardJob:
     )
 
 
+_JVM_GONE = ("Py4JNetworkError", "Connection refused", "Connection reset", "EOFError")
+_WORKER_GONE = "Python worker exited unexpectedly"
+
+
 def _cause(error: BaseException) -> str:
-    """The line of a Spark failure that names the exception in the Python worker."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """One line that names why a Spark job failed: the exception in the Python worker, where there is one."""
+    text = f"{type(error).__name__}: {error}"
+    if not isinstance(error, Py4JJavaError) and any(sign in text for sign in _JVM_GONE):
+        return "Spark's Java process ended"
+    if _WORKER_GONE in text:
+        return "a Python worker of Spark ended (killed, or out of memory)"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     python = [line for line in lines if line.split(":")[0].endswith(("Error", "Exception")) and "Spark" not in line]
-    return (python or lines or [repr(error)])[-1 if python else 0][:300]
+    return (python or lines)[-1 if python else 0][:300]

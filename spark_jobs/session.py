@@ -129,6 +129,7 @@ def _settings() -> dict[str, str]:
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
         "spark.ui.showConsoleProgress": "false",
+        "spark.shuffle.reduceLocality.enabled": "false",  # a free slot takes the next shard, wherever its plan lies
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
     }

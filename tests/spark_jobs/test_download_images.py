@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,8 +152,10 @@ def test_a_photo_that_always_fails_is_asked_for_in_five_runs(spark, root):
         faults.add("/photos/1/medium.jpg", status(500))
         make_tables(root, range(1, 2))
         config = config_for(root, faults.url("").rstrip("/"), tries=1)
-        changed = [download_images.run(spark, config).changed for _ in range(7)]
-        assert changed == [True] * 5 + [False] * 2
+        for _ in range(5):
+            with pytest.raises(WorkFailedError, match="not one photo came"):
+                download_images.run(spark, config)
+        assert not download_images.run(spark, config).changed
         assert faults.counts()["/photos/1/medium.jpg"] == 5
     manifest = json.loads((root / "shards" / "birds" / "manifest.json").read_text())
     assert manifest["splits"] == {}
@@ -176,10 +179,9 @@ def test_path_urls_need_a_base_url(spark, root):
 
 def test_an_open_plan_of_path_urls_needs_a_base_url_too(spark, server, root):
     make_tables(root, range(1, 5))
-    blocked = root / "not-a-folder"
-    blocked.write_text("")
+    (root / "shards").write_text("no folder: no shard can be published")
     with pytest.raises(WorkFailedError):
-        download_images.run(spark, config_for(root, server.base_url, scratch=blocked / "scratch"))
+        download_images.run(spark, config_for(root, server.base_url))
     with pytest.raises(BadInputError, match="--base-url"):
         download_images.check(config_for(root, None))
     assert table_io.read_arrow(root, SHARDS).num_rows == 0
@@ -224,15 +226,75 @@ def test_unknown_dataset_is_refused(finished):
         download_images.check(DownloadConfig(root=root, dataset="fish"))
 
 
-def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(spark, server, root):
-    """A scratch path that cannot be made stands for a disk that cannot be written."""
+def test_shards_that_cannot_be_written_end_the_run_and_the_next_one_goes_on(spark, server, root):
     make_tables(root, range(1, 21))
-    blocked = root / "not-a-folder"
-    blocked.write_text("")
-    with pytest.raises(WorkFailedError, match="run the same command"):
-        download_images.run(spark, config_for(root, server.base_url, scratch=blocked / "scratch"))
+    (root / "shards").write_text("no folder")
+    with pytest.raises(WorkFailedError, match=r"(NotADirectory|FileExists)Error.*run the same command"):
+        download_images.run(spark, config_for(root, server.base_url))
+    (root / "shards").unlink()
     download_images.run(spark, config_for(root, server.base_url))
     assert set(stored_pictures(root)) == set(range(1, 21))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("cannot mount a small disk here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_scratch_disk_ends_the_run_and_the_next_one_goes_on(spark, server, root, small_disk):
+    make_tables(root, range(1, 61))
+    settings = {"samples_per_shard": 60, "scratch": small_disk}
+    (small_disk / "ballast").write_bytes(bytes(50_000))
+    with pytest.raises(WorkFailedError, match="No space left on device"):
+        download_images.run(spark, config_for(root, server.base_url, **settings))
+    assert [path.name for path in small_disk.iterdir()] == ["ballast"]
+    download_images.run(spark, config_for(root, server.base_url, samples_per_shard=60))
+    assert set(stored_pictures(root)) == set(range(1, 61))
+    files_and_rows_agree(root)
+
+
+def test_a_full_root_disk_ends_the_run_and_the_next_one_goes_on(spark, server, root, small_disk):
+    make_tables(root, range(1, 61))
+    (root / "shards").symlink_to(small_disk)
+    (small_disk / "ballast").write_bytes(bytes(50_000))
+    with pytest.raises(WorkFailedError, match="No space left on device"):
+        download_images.run(spark, config_for(root, server.base_url, samples_per_shard=60))
+    (small_disk / "ballast").unlink()
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    download_images.run(spark, config_for(root, server.base_url, samples_per_shard=60))
+    assert set(stored_pictures(root)) == set(range(1, 61))
+    files_and_rows_agree(root)
+
+
+def test_a_run_without_one_photo_says_so_and_keeps_its_rows(spark, root):
+    with FaultServer() as faults:
+        for i in range(1, 4):
+            faults.add(f"/photos/{i}/medium.jpg", status(500))
+        make_tables(root, range(1, 4))
+        with pytest.raises(WorkFailedError, match="not one photo came: server_error 3;"):
+            download_images.run(spark, config_for(root, faults.url("").rstrip("/"), tries=1))
+        faults.add("/photos/1/medium.jpg", status(404))
+        summary = download_images.run(spark, config_for(root, faults.url("").rstrip("/"), tries=1))
+    assert (summary.counts["gone"], summary.counts["server_error"]) == (1, 2)
+
+
+def test_a_host_that_is_not_there_costs_no_photo_its_runs(spark, server, root):
+    num_photos = 40
+    make_tables(root, range(1, num_photos + 1))
+    for _ in range(6):
+        with pytest.raises(WorkFailedError, match="connection_error"):
+            download_images.run(spark, config_for(root, "http://127.0.0.1:1", timeout_s=0.2, samples_per_shard=50))
+    rows = table_io.read_arrow(root, DOWNLOADS).to_pylist()
+    assert {row["attempts"] for row in rows} == {0}
+    download_images.run(spark, config_for(root, server.base_url))
+    assert set(stored_pictures(root)) == set(range(1, num_photos + 1))
 
 
 @pytest.mark.parametrize(("num_photos", "samples"), [(1, 10), (10, 10), (11, 10), (25, 1)])

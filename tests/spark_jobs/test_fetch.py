@@ -112,6 +112,7 @@ def test_a_temporary_failure_is_tried_again_and_then_recorded(server, fetcher, n
 
 @pytest.mark.parametrize(("code", "as_date"), [(429, False), (503, False), (503, True)])
 def test_retry_after_is_obeyed_by_every_thread(server, fetcher, code, as_date):
+    fetcher = made_with(fetcher, deadline_s=5)
     wait = faults.retry_after(1, code, as_date)
     first = server.add("/first", faults.first(1, wait, faults.ok(BODY)))
     others = [server.add(f"/{n}", faults.ok(BODY)) for n in range(8)]
@@ -133,6 +134,14 @@ def test_a_retry_after_beyond_the_cap_ends_all_photos_of_the_host_at_once(server
     assert (second.status, second.attempts, second.http_status) == (Status.THROTTLED, 0, None)
     assert server.record.num_requests() == 1
     assert time.monotonic() - started < 1
+
+
+def test_no_photo_waits_longer_than_deadline_times_tries(server, fetcher):
+    started = time.monotonic()
+    asking = made_with(fetcher, tries=4, deadline_s=0.5, retry_after_cap_s=60)
+    fetched = asking.fetch(server.add("/a", faults.retry_after(1)))
+    assert (fetched.status, fetched.attempts) == (Status.THROTTLED, 2)
+    assert time.monotonic() - started < 4 * 0.5 + 0.5
 
 
 def test_a_503_with_retry_after_is_throttled(server, fetcher):
@@ -255,7 +264,7 @@ def test_the_gate_learns_how_every_request_ended(server, fetcher):
 def test_stop_wakes_who_waits(server, fetcher):
     url = server.add("/a", faults.retry_after(600))
     with open_leases(longest_pause_s=3600) as leases, ThreadPoolExecutor(1) as pool:
-        waiting = made_with(Fetcher(fetcher._transport, QUICK, leases), retry_after_cap_s=3600)
+        waiting = made_with(Fetcher(fetcher._transport, QUICK, leases), retry_after_cap_s=3600, deadline_s=3600)
         asked = pool.submit(waiting.fetch, url)
         timer = threading.Timer(0.2, waiting.stop)
         timer.start()
