@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import numpy as np
@@ -19,8 +21,8 @@ from PIL import Image
 
 from bench.download import in_turns, is_complete, main, names, open_place, parse, plan
 from bench.download_ours import NUM_SPECIES, Ours, make_root
-from bench.download_peers import BioTrove, Img2Dataset, Job
-from bench.download_photos import make_photo, make_photos, photo_urls
+from bench.download_peers import BioTrove, Img2Dataset, Job, environment_python
+from bench.download_photos import make_photo, make_photos, photo_urls, size_summary
 from bench.download_proxy import content_length
 from bench.download_report import DownloadRun, Setting
 from bench.download_server import Served, ServerFailed, free_ports, make_certificate, read_log, running
@@ -139,9 +141,49 @@ def test_peers_are_asked_what_they_got(tmp_path):
     assert peer.count_ok(job, "") == 1234
     command = peer.prepare(job)
     assert command[0] == str(tmp_path / "venv" / "bin" / "img2dataset")
+    assert BioTrove(tmp_path / "python").prepare(job)[0] == str(tmp_path / "python")
     assert (tmp_path / "urls.txt").read_text().split() == job.urls
     assert f"--url_list={tmp_path / 'urls.txt'}" in command and "--resize_mode=no" in command
     assert BioTrove(tmp_path).count_ok(job, '{"ok": 3, "errors": 1}\n') == 3
+
+
+def download_row(position, status):
+    unknown = dict.fromkeys(("http_status", "num_bytes", "sha256", "width", "height", "offset", "error"))
+    known = {"shard_file": "s.tar", "position": position, "photo_id": position + 1, "dataset": "bench", "attempts": 1}
+    return {**unknown, **known, "status": status, "fetched_at": datetime(2026, 10, 1, tzinfo=UTC)}
+
+
+def test_ours_downloads_its_own_root_and_counts_what_the_ledger_calls_ok(tmp_path):
+    from spark_jobs import table_io
+    from spark_jobs.tables import DOWNLOADS, PHOTOS
+
+    job = Job(photo_urls("http://127.0.0.1:9", 4), tmp_path)
+    command = Ours("requests").prepare(job)
+    flags = dict(zip(command[4::2], command[5::2], strict=True))
+    assert command[2:4] == ["data", "download"]
+    assert (flags["--transport"], flags["--max-per-host"], flags["--samples-per-shard"]) == ("requests", "16", "1000")
+    assert table_io.read_arrow(Path(flags["--root"]), PHOTOS).num_rows == 4
+    table_io.append_rows(tmp_path / "root", DOWNLOADS, [download_row(i, "gone" if i == 1 else "ok") for i in range(4)])
+    assert Ours("requests").count_ok(job, "") == 3
+
+
+def test_tools_are_told_apart_and_need_no_newer_version():
+    tools = [Ours("curl"), Ours("requests"), Img2Dataset(Path()), Img2Dataset(Path(), True), BioTrove(Path())]
+    assert [tool.name for tool in tools[:2]] == ["taxaflow curl", "taxaflow requests"]
+    assert len({tool.name for tool in tools} - {None}) == 5
+    assert [list(tool.environment()) for tool in tools] == [[], [], *[["NO_ALBUMENTATIONS_UPDATE"]] * 2, []]
+
+
+def test_sizes_are_summed_up(tmp_path):
+    for number in range(101):
+        (tmp_path / f"{number}.jpg").write_bytes(bytes(100 * number))
+    assert size_summary(tmp_path, 101) == "0.5 / 5.0 / 9.5 kB"
+
+
+def test_an_environment_is_made_once(tmp_path):
+    (tmp_path / "installed.txt").write_text("a==1\nb==2\n")
+    assert environment_python(tmp_path, ("a==1", "b==2")) == tmp_path / "bin" / "python"
+    assert list(tmp_path.iterdir()) == [tmp_path / "installed.txt"]
 
 
 def test_a_server_that_ends_at_once_says_why(tmp_path):

@@ -108,3 +108,11 @@ def test_a_process_that_is_gone_is_nothing():
     os.waitpid(pid, 0)
     assert read_stat(pid) is None
     assert read_peak_rss_bytes(pid) == 0
+
+
+def test_memory_of_the_program_that_a_process_was_before_is_not_its_own(tmp_path):
+    code = "block = bytearray(b'x') * 120_000_000\nimport os, time\ntime.sleep(0.2)\n"
+    code += "os.execv('/bin/sleep', ['sleep', '0.3'])"
+    ledger, _ = watch(code, tmp_path / "log")
+    assert ledger.peak_rss_of_one_mb() < 20
+    assert 120 <= ledger.peak_rss_mb < 160
