@@ -8,13 +8,14 @@ import os
 import resource
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 SAMPLE_S = 0.5
+LOOK_S = 0.05
 ORPHANS_END_S = 60
 PR_SET_CHILD_SUBREAPER = 36
 """Source: linux/prctl.h."""
@@ -31,15 +32,28 @@ class Usage:
     wall_s: float
     """Until the command itself ended."""
     cpu_s: float
-    """User and system time of all its processes, also those that outlived it."""
+    """User and system time of all its processes, also those that outlived it; not of children of a process that
+    ignores SIGCHLD, like the workers of Spark's Python daemon."""
     peak_pss_mb: float
-    """The largest sum of PSS over its processes seen at one sample, in units of 1,000,000 bytes."""
+    """The largest sum of PSS over its processes seen at one sample, in units of 1,000,000 bytes; 0 with a look."""
     output: str
     """Its standard output."""
 
 
-def measure(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Usage:
+def measure(
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    look: Callable[[Set[int]], None] | None = None,
+) -> Usage:
     """Runs a command to its end and awaits what it leaves behind; its stderr goes to log, its stdout beside it.
+
+    Args:
+        command: program and arguments.
+        log: file for its stderr.
+        environment: variables to add to this process's.
+        look: called every LOOK_S, until the last process has ended, with the pids of this process's other children;
+            takes the place of the look at PSS, which costs too much to be taken often.
 
     Raises:
         CommandFailed: exit code not 0, with the last lines of stderr; or a process that outlived it by ORPHANS_END_S.
@@ -51,11 +65,14 @@ def measure(command: Sequence[str], log: Path, environment: Mapping[str, str] | 
         process = subprocess.Popen(list(command), stdout=output, stderr=errors, env=environ)
         peak = 0
         while process.poll() is None:
-            peak = max(peak, tree_pss_bytes(others))
+            if look is None:
+                peak = max(peak, tree_pss_bytes(others))
+            else:
+                look(others)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(SAMPLE_S)
+                process.wait(SAMPLE_S if look is None else LOOK_S)
         wall_s = time.monotonic() - started
-        _await_orphans(others, command)
+        _await_orphans(others, command, look)
         output.seek(0)
         text = output.read().decode(errors="replace")
     if process.returncode != 0:
@@ -100,10 +117,12 @@ def _adopting_orphans() -> Iterator[None]:
         libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
-def _await_orphans(others: Set[int], command: Sequence[str]) -> None:
+def _await_orphans(others: Set[int], command: Sequence[str], look: Callable[[Set[int]], None] | None) -> None:
     """Waits until no child but the others is left."""
     deadline = time.monotonic() + ORPHANS_END_S
     while orphans := [child.pid for child in psutil.Process().children() if child.pid not in others]:
+        if look is not None:
+            look(others)
         for pid in orphans:
             os.waitpid(pid, os.WNOHANG)
         if time.monotonic() > deadline:
