@@ -168,7 +168,7 @@ def _observations(
     """The observations per species; a constant where no photo names one, which spares a pass over all photos."""
     if seen["grouped"]:
         return count_observations(photos, withdrawals)
-    return spark.createDataFrame([], "taxon_id long, num_observations long")
+    return spark.sql("SELECT 0L AS taxon_id, 0L AS num_observations WHERE false")
 
 
 def _replace(root: Path, table: Table, rows: pd.DataFrame) -> bool:

@@ -8,6 +8,7 @@ from spark_jobs import table_io
 from spark_jobs.commit_shards import ShardStore
 from spark_jobs.config import DownloadConfig
 from spark_jobs.plan_shards import photos_to_ask, wanted_photos
+from spark_jobs.run_shards import numbered
 from spark_jobs.runs import Summary
 from spark_jobs.tables import DOWNLOADS, PHOTOS, SELECTIONS, SHARD_PLAN, SHARDS
 
@@ -40,7 +41,7 @@ def _open_photos(spark: "SparkSession", config: DownloadConfig) -> "DataFrame | 
         return None
     keys = ShardStore(config.root, config.dataset).open_keys(config.splits)
     plan = table_io.read(spark, config.root, SHARD_PLAN).where(f"dataset = '{config.dataset}'")
-    is_open = spark.createDataFrame(keys, "split string, shard_id int")
+    is_open = spark.createDataFrame(numbered(keys))
     return plan.join(is_open, on=["split", "shard_id"], how="left_semi").select("photo_id", "photo_url")
 
 

@@ -50,7 +50,6 @@ class HostReport:
         host: host and port, as in the URL.
         scheme: http or https, for robots.txt.
         waiting: threads that would ask now if they were allowed to.
-        running: requests under way.
         num_outcomes: requests that ended.
         num_throttled: of them, refused for being too many.
         num_errors: of them, server errors and timeouts.
@@ -64,7 +63,6 @@ class HostReport:
     host: str
     scheme: str
     waiting: int = 0
-    running: int = 0
     num_outcomes: int = 0
     num_throttled: int = 0
     num_errors: int = 0
@@ -270,7 +268,10 @@ class HostBook:
 
     def _learn_robots(self, scheme: str, name: str) -> None:
         assert self._fetch_robots is not None
-        found = self._fetch_robots(scheme, name)
+        try:
+            found = self._fetch_robots(scheme, name)
+        except Exception as error:  # whatever it is, the photos of this host must not wait for ever
+            found = Status.CONNECTION_ERROR, f"robots.txt: {type(error).__name__}: {error}"
         with self._lock:
             host = self._hosts[name]
             host.robots_asked = False

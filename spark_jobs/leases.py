@@ -232,23 +232,23 @@ class Leases:
     def _keep(self) -> None:
         """Exchange until the block ends; what is left to report then is reported once more."""
         last_heard = time.monotonic()
-        while True:
+        while self._lost is None:
             self._wake.wait(self._every_s)
             self._wake.clear()
             ending = self._ending
             try:
                 self._exchange_once()
                 last_heard = time.monotonic()
-            except OSError as error:
-                if ending:
-                    return
-                if time.monotonic() - last_heard > LOST_AFTER_S:
-                    with self._lock:
-                        self._lost = error
-                        self._notify_all()
-                    return
+            except Exception as error:  # told to every thread that asks, where it does not pass
+                if not isinstance(error, OSError) or time.monotonic() - last_heard > LOST_AFTER_S:
+                    self._lose(error)
             if ending:
                 return
+
+    def _lose(self, error: Exception) -> None:
+        with self._lock:
+            self._lost = error
+            self._notify_all()
 
     def _exchange_once(self) -> None:
         with self._lock:
@@ -295,7 +295,6 @@ def _report(host: _Host, now: float) -> HostReport:
         host=host.name,
         scheme=host.scheme,
         waiting=max(0, free),
-        running=host.running,
         num_outcomes=done["all"],
         num_throttled=done["throttled"],
         num_errors=done["errors"],

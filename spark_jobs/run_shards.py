@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 
 from spark_jobs import table_io
@@ -128,11 +129,16 @@ def _planned_photos(spark: "SparkSession", config: DownloadConfig, keys: Sequenc
     """The planned photos of the open shards, one shard per partition, by position."""
     from pyspark.sql import functions as F
 
-    numbered = [(split, shard_id, number) for number, (split, shard_id) in enumerate(keys)]
-    shards = spark.createDataFrame(numbered, "split string, shard_id int, task int")
+    shards = spark.createDataFrame(numbered(keys))
     plan = table_io.read(spark, config.root, SHARD_PLAN).where(F.col("dataset") == config.dataset)
     planned = plan.join(F.broadcast(shards), on=["split", "shard_id"], how="inner")
     return planned.repartitionById(len(keys), F.col("task")).sortWithinPartitions("position").drop("task")
+
+
+def numbered(keys: Sequence[ShardKey]) -> pa.Table:
+    """split, shard_id, task: the keys with their numbers. Arrow, since a list would start Python workers to read it."""
+    numbers = [pa.array([shard_id for _, shard_id in keys], pa.int32()), pa.array(range(len(keys)), pa.int32())]
+    return pa.table([pa.array([split for split, _ in keys]), *numbers], ["split", "shard_id", "task"])
 
 
 def _shard_job(config: DownloadConfig, run_id: str) -> ShardJob:

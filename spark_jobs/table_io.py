@@ -22,6 +22,7 @@ from taxonomy.errors import BadInputError
 if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 _SCHEMA_NOTE = re.compile(r"taxaflow schema (\d+)")
 _PROPERTIES = {"delta.enableDeletionVectors": "false"}
@@ -183,8 +184,16 @@ def read(spark: "SparkSession", root: Path, table: Table, version: int | None = 
         opened.load_as_version(version)
     schema = StructType.fromJson(table.schema_json())
     files = [spark_path(_local_path(uri)) for uri in opened.file_uris()]
-    rows = spark.read.schema(schema).parquet(*files) if files else spark.createDataFrame([], schema)
+    rows = spark.read.schema(schema).parquet(*files) if files else no_rows(spark, schema)
     return rows.select(*_quoted(table))
+
+
+def no_rows(spark: "SparkSession", schema: "StructType") -> "DataFrame":
+    """An empty frame of these columns; one made of an empty list would start Python workers to read it."""
+    from pyspark.sql import functions as F
+
+    columns = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema.fields]
+    return spark.range(0).select(*columns)
 
 
 def _local_path(uri: str) -> str:
