@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -95,5 +96,5 @@ def test_no_slot_is_idle_while_shards_wait(tmp_path: Path):
     assert sizes[0] * 3 < sizes[1], "one was much slower"
     last_start = max(start for of_one in tasks.values() for start, _ in of_one)
     for of_one in tasks.values():
-        for (_, end), (start, _) in zip(of_one, of_one[1:], strict=False):
+        for (_, end), (start, _) in pairwise(of_one):
             assert start - end < LONGEST_IDLE_S or end > last_start

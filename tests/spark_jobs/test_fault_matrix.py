@@ -13,6 +13,7 @@ from bench.download_server import make_certificate
 from spark_jobs.fetch import FetchPolicy
 from spark_jobs.statuses import Status
 from tests import fault_matrix
+from tests.conftest import PROJECT
 from tests.fault_matrix import Flood, Kind, Photo, make_kinds, mismatch
 from tests.fault_server import FaultServer, ok, redirect
 from tests.picture_bodies import jpeg
@@ -108,3 +109,9 @@ def test_64_bombs_take_no_more_memory_than_64_small_pictures(transport, tmp_path
     small = peak_rss_bytes([jpeg(n) for n in range(NUM_BOMBS)], Status.OK, transport, tmp_path / "small")
     big = peak_rss_bytes(bombs, Status.TOO_MANY_PIXELS, transport, tmp_path / "bombs")
     assert big - small <= 50_000_000
+
+
+def test_the_table_in_the_readme_lists_these_kinds_in_this_order():
+    section = (PROJECT / "README.md").read_text(encoding="utf-8").partition("## What a server may do")[2]
+    rows = [line.split("|")[1].strip() for line in section.partition("\n## ")[0].splitlines() if line.startswith("|")]
+    assert rows[2:-1] == [kind.name for kind in KINDS]
