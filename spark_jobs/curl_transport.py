@@ -1,17 +1,18 @@
-"""The fast transport: libcurl through pycurl, one easy handle per running request, kept with its connections.
+"""The fast transport: libcurl through pycurl, all requests of a process in one thread of its own.
 
-Source of the choice: measurements of one process (docs/design.md, Transport). Easy handles in the threads that fetch
-cost about what one multi handle costs, and a request stays one call.
+Source of the choice: measurements of one process (docs/LOG.md, transports). With an easy handle in each thread that
+fetches, sixteen threads spend more on handing Python's lock to each other in libcurl's callbacks than on the requests.
 """
 
+import os
 import re
+import select
 import threading
 import time
 import urllib.request
 from collections import deque
 
 import pycurl
-import requests
 
 from spark_jobs.statuses import Status
 from spark_jobs.transport import (
@@ -26,6 +27,9 @@ from spark_jobs.transport import (
 )
 
 READ_BYTES = 256 * 1024
+
+_LOOK_S = 0.25
+"""How often running requests are looked at for silence."""
 
 _TLS_ERRORS = frozenset({35, 51, 53, 54, 58, 59, 60, 64, 66, 77, 80, 82, 83, 90, 91, 98})
 """Source: libcurl-errors(3), the codes of TLS and certificates."""
@@ -42,7 +46,6 @@ _OPTIONS = {
     pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
     pycurl.BUFFERSIZE: READ_BYTES,
     _SUPPRESS_CONNECT_HEADERS: 1,
-    pycurl.NOPROGRESS: 0,
     pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
 }
 
@@ -63,34 +66,29 @@ class CurlTransport:
     def __init__(self, ca: str | None = None) -> None:
         self._ca = ca or ca_file()
         self._proxies = urllib.request.getproxies()
-        self._idle: deque[_Channel] = deque()
-        self._all: list[_Channel] = []
+        self._loop: _Loop | None = None
         self._lock = threading.Lock()
 
     def send(self, request: Request) -> Response:
         """See `Transport.send`."""
         try:
-            channel = self._idle.pop()  # the last one used: its connections are the likeliest to live
-        except IndexError:
-            channel = self._new_channel()
-        try:
-            return channel.exchange(request, self._proxy_for(request.url))
-        finally:
-            self._idle.append(channel)
+            url = _plain_url(request.url)
+        except ValueError as invalid:
+            raise TransportFailure(Status.CONNECTION_ERROR, str(invalid)) from invalid
+        with self._lock:
+            if self._loop is None:
+                self._loop = _Loop(self._ca, self._proxies.get("no", ""))
+            loop = self._loop
+        exchange = _Exchange(request, url, self._proxy_for(url))
+        loop.run(exchange)
+        return exchange.result()
 
     def close(self) -> None:
-        """Close every idle connection."""
+        """Close every connection."""
         with self._lock:
-            for channel in self._all:
-                channel.curl.close()
-            self._all.clear()
-            self._idle.clear()
-
-    def _new_channel(self) -> "_Channel":
-        channel = _Channel(self._ca, self._proxies.get("no", ""))
-        with self._lock:
-            self._all.append(channel)
-        return channel
+            if self._loop is not None:
+                self._loop.close()
+            self._loop = None
 
     def _proxy_for(self, url: str) -> str:
         if not self._proxies:
@@ -98,48 +96,119 @@ class CurlTransport:
         return self._proxies.get(url.partition(":")[0].lower()) or self._proxies.get("all", "")
 
 
-class _Channel:
-    """An easy handle and the state of the request it is sending."""
+class _Loop:
+    """The thread that drives every request of a transport, with the connections that they share."""
 
     def __init__(self, ca: str, no_proxy: str) -> None:
-        self.curl = pycurl.Curl()
-        for option, value in _OPTIONS.items():
-            self.curl.setopt(option, value)
-        self.curl.setopt(pycurl.CAINFO, ca)
-        self.curl.setopt(pycurl.NOPROXY, no_proxy)
-        self.curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
-        self.curl.setopt(pycurl.WRITEFUNCTION, self._take_data)
-        self.curl.setopt(pycurl.XFERINFOFUNCTION, self._look_at_clock)
-        self._sent_headers: dict[str, str] = {}
-        self._begin(Request(""))
+        self._settings = _OPTIONS | {pycurl.CAINFO: ca, pycurl.NOPROXY: no_proxy}
+        self._multi = pycurl.CurlMulti()
+        self._waiting: deque[_Exchange] = deque()
+        self._running: dict[pycurl.Curl, _Exchange] = {}
+        self._idle: list[pycurl.Curl] = []
+        self._ear, self._bell = os.pipe()
+        self._asleep = False
+        self._ending = False
+        self._thread = threading.Thread(target=self._drive, name="curl", daemon=True)
+        self._thread.start()
 
-    def exchange(self, request: Request, proxy: str) -> Response:
-        """See `Transport.send`."""
-        self._begin(request)
-        error: pycurl.error | None = None
+    def run(self, exchange: "_Exchange") -> None:
+        """Send a request and wait until it has ended."""
+        self._waiting.append(exchange)
+        self._ring()
+        exchange.ended.acquire()
+
+    def close(self) -> None:
+        self._ending = True
+        self._ring()
+        self._thread.join()
+
+    def _ring(self) -> None:
+        if self._asleep:  # set before the thread looks at the queue for the last time
+            os.write(self._bell, b"x")
+
+    def _drive(self) -> None:
+        next_look = 0.0
+        while not self._ending:
+            while self._waiting:
+                self._begin(self._waiting.popleft())
+            self._multi.perform()
+            self._collect()
+            if (now := time.monotonic()) >= next_look:
+                next_look = now + _LOOK_S
+                for handle, exchange in list(self._running.items()):
+                    if exchange.is_stuck():
+                        self._end(handle, None)
+            self._sleep()
+        for exchange in [*self._running.values(), *self._waiting]:
+            exchange.ended.release()
+        for handle in [*self._running, *self._idle]:
+            handle.close()
+        self._multi.close()
+        os.close(self._ear)
+        os.close(self._bell)
+
+    def _sleep(self) -> None:
+        """Wait until a socket is ready, libcurl's next deadline, or a request to send."""
+        self._asleep = True
         try:
-            self._prepare(request, proxy)
-            self.curl.perform()
-        except pycurl.error as raised:
-            error = raised
-        except ValueError as invalid:  # of a URL that is none
-            raise TransportFailure(Status.CONNECTION_ERROR, str(invalid)) from invalid
-        if self._wanted is False:
-            return Response(self._http_status, self._headers, b"")
-        try:
-            if self._failure is not None:
-                raise self._failure
-            if error is not None:
-                raise self._as_failure(error)
-            assert self._body is not None
-            return Response(self._http_status, self._headers, self._body.finish())
-        except TransportFailure as failure:
-            raise TransportFailure(failure.status, str(failure), self._http_status or None) from error
+            if self._waiting or self._ending:
+                return
+            reading, writing, failing = self._multi.fdset()
+            timeout_s = self._multi.timeout() / 1000
+            longest_s = _LOOK_S if self._running else None
+            if timeout_s >= 0 and self._running:
+                longest_s = min(_LOOK_S, timeout_s)
+            ready, _, _ = select.select([self._ear, *reading], writing, failing, longest_s)
+            if self._ear in ready:
+                os.read(self._ear, 4096)
         finally:
-            self._body = None
+            self._asleep = False
 
-    def _begin(self, request: Request) -> None:
+    def _begin(self, exchange: "_Exchange") -> None:
+        handle = self._idle.pop() if self._idle else self._new_handle()
+        try:
+            exchange.prepare(handle)
+        except (pycurl.error, UnicodeError) as refused:  # a value that libcurl does not take, such as a proxy's
+            self._idle.append(handle)
+            exchange.error = pycurl.E_URL_MALFORMAT, str(refused)
+            exchange.ended.release()
+            return
+        self._running[handle] = exchange
+        self._multi.add_handle(handle)
+
+    def _new_handle(self) -> pycurl.Curl:
+        handle = pycurl.Curl()
+        for option, value in self._settings.items():
+            handle.setopt(option, value)
+        return handle
+
+    def _collect(self) -> None:
+        """Hand over what has ended."""
+        more = 1
+        while more:
+            more, finished, failed = self._multi.info_read()
+            for handle in finished:
+                self._end(handle, None)
+            for handle, code, text in failed:
+                self._end(handle, (code, text))
+
+    def _end(self, handle: pycurl.Curl, error: tuple[int, str] | None) -> None:
+        exchange = self._running.pop(handle)
+        self._multi.remove_handle(handle)
+        self._idle.append(handle)
+        exchange.error = error
+        exchange.ended.release()
+
+
+class _Exchange:
+    """One request under way: what libcurl calls with its answer, and what came of it."""
+
+    def __init__(self, request: Request, url: str, proxy: str) -> None:
+        self.ended = threading.Semaphore(0)
+        self.error: tuple[int, str] | None = None
         self._request = request
+        self._url = url
+        self._proxy = proxy
         self._lines: list[bytes] = []
         self._http_status = 0
         self._headers = Headers()
@@ -148,16 +217,38 @@ class _Channel:
         self._failure: TransportFailure | None = None
         self._give_up_draining = 0.0
 
-    def _prepare(self, request: Request, proxy: str) -> None:
-        curl = self.curl
-        curl.setopt(pycurl.URL, _plain_url(request.url))
-        curl.setopt(pycurl.PROXY, proxy)
-        curl.setopt(pycurl.TIMEOUT_MS, max(1, int(request.deadline_s * 1000)))
-        curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(min(request.connect_timeout_s, request.deadline_s) * 1000)))
-        if request.headers != self._sent_headers:
-            headers = {"Accept-Encoding": "identity", **request.headers}
-            curl.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()])
-            self._sent_headers = request.headers
+    def prepare(self, handle: pycurl.Curl) -> None:
+        request = self._request
+        handle.setopt(pycurl.URL, self._url)
+        handle.setopt(pycurl.PROXY, self._proxy)
+        handle.setopt(pycurl.TIMEOUT_MS, max(1, int(request.deadline_s * 1000)))
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(min(request.connect_timeout_s, request.deadline_s) * 1000)))
+        headers = {"Accept-Encoding": "identity", **request.headers}
+        handle.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()])
+        handle.setopt(pycurl.HEADERFUNCTION, self._take_header)
+        handle.setopt(pycurl.WRITEFUNCTION, self._take_data)
+
+    def result(self) -> Response:
+        """The answer, in the thread that asked; see `Transport.send`."""
+        if self._wanted is False:
+            return Response(self._http_status, self._headers, b"")
+        try:
+            if self._failure is not None:
+                raise self._failure
+            if self.error is not None:
+                raise self._as_failure(*self.error)
+            if self._body is None:
+                raise TransportFailure(Status.CONNECTION_ERROR, "the transport was closed")
+            return Response(self._http_status, self._headers, self._body.finish())
+        except TransportFailure as failure:
+            raise TransportFailure(failure.status, str(failure), self._http_status or None) from failure
+
+    def is_stuck(self) -> bool:
+        """Whether nothing comes any more; looked at now and then."""
+        if self._wanted is False:
+            return time.monotonic() > self._give_up_draining
+        self._failure = self._failure or (None if self._body is None else self._body.silence())
+        return self._failure is not None
 
     def _take_header(self, line: bytes) -> int | None:
         """One header line; an answer ends the exchange where -1 comes back."""
@@ -199,17 +290,7 @@ class _Channel:
             return -1
         return None
 
-    def _look_at_clock(self, *_: float) -> int:
-        """Called by libcurl at least once a second; 1 ends the exchange."""
-        if self._wanted is False:
-            return int(time.monotonic() > self._give_up_draining)
-        if self._body is not None and (silence := self._body.silence()) is not None:
-            self._failure = silence
-            return 1
-        return 0
-
-    def _as_failure(self, error: pycurl.error) -> TransportFailure:
-        code, text = error.args[0], str(error.args[1] if len(error.args) > 1 else error)
+    def _as_failure(self, code: int, text: str) -> TransportFailure:
         if code == pycurl.E_OPERATION_TIMEDOUT:
             if self._body is not None and (silence := self._body.silence()) is not None:
                 return silence
@@ -225,6 +306,8 @@ def _plain_url(url: str) -> str:
     """
     if _PLAIN_URL.fullmatch(url):
         return url
+    import requests  # few URLs need it, and a worker starts sooner without
+
     prepared = requests.PreparedRequest()
     prepared.prepare_url(url, None)
     assert prepared.url is not None
