@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from spark_jobs.arrow_arrays import make_array
 from spark_jobs.fetch import Fetcher
 from spark_jobs.lease_service import RemoteBook, ServiceAddress
 from spark_jobs.leases import Leases
@@ -45,7 +46,7 @@ def write_partition(
     with Leases(RemoteBook(service), job.policy.retry_after_cap_s) as leases:
         fetcher = Fetcher(_transport(transport, job.connections), job.policy, leases)
         shard = write_shard(photos, own, fetcher, leases.count_photo)
-    yield pa.RecordBatch.from_pydict({"shard_file": [shard.shard_file]})
+    yield pa.RecordBatch.from_arrays([make_array(pa.string(), [shard.shard_file])], ["shard_file"])
 
 
 @functools.lru_cache(maxsize=1)

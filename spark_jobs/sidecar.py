@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spark_jobs.arrow_arrays import make_array
 from spark_jobs.statuses import Status
 from taxonomy.errors import WorkFailedError
 
@@ -88,18 +89,17 @@ class PhotoRow:
 
 def write_sidecar(path: Path, shard: ShardRow, photos: Sequence[PhotoRow]) -> None:
     """Write the sidecar of a shard, one row per planned photo in the order given."""
-    rows = [
-        {
-            **vars(photo),
-            "shard_file": shard.shard_file,
-            "dataset": shard.dataset,
-            "status": photo.status.value,
-            "error": None if photo.error is None else photo.error[:MAX_ERROR_CHARACTERS],
-        }
-        for photo in photos
-    ]
+    columns: dict[str, list[object]] = {
+        "shard_file": [shard.shard_file] * len(photos),
+        "dataset": [shard.dataset] * len(photos),
+        "status": [photo.status.value for photo in photos],
+        "error": [None if photo.error is None else photo.error[:MAX_ERROR_CHARACTERS] for photo in photos],
+    }
+    for name in set(SCHEMA.names) - set(columns):
+        columns[name] = [getattr(photo, name) for photo in photos]
     schema = SCHEMA.with_metadata({METADATA_KEY: json.dumps(asdict(shard)).encode()})
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    arrays = [make_array(field.type, columns[field.name]) for field in SCHEMA]
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path)
 
 
 def read_sidecar(path: Path) -> tuple[ShardRow, pa.Table]:
