@@ -18,7 +18,7 @@ from spark_jobs import pause_points, table_io
 from spark_jobs.plan_shards import planned_shard_ids
 from spark_jobs.sidecar import SIDECAR_SUFFIX, ShardRow, read_sidecar
 from spark_jobs.tables import DOWNLOADS, SHARD_PLAN, SHARDS
-from taxonomy.errors import WorkFailedError
+from taxonomy.errors import BadInputError, WorkFailedError
 
 ShardKey = tuple[str, int]
 """(split, shard_id) within one dataset."""
@@ -58,6 +58,39 @@ class ShardStore:
         """The dataset's rows of the table `shards`, by split and shard_id."""
         rows = table_io.read_arrow(self.root, SHARDS, where=self._of_dataset()).to_pylist()
         return sorted((CommittedShard(**row) for row in rows), key=lambda row: (row.split, row.shard_id))
+
+    def check_files(self) -> None:
+        """Make sure that every committed shard still has its tar, of the size it was committed with, and its sidecar.
+
+        Raises:
+            WorkFailedError: one has not; the message names it.
+        """
+        damaged = []
+        for row in self.committed():
+            tar = self.folder / row.split / row.shard_file
+            if not tar.is_file() or tar.stat().st_size != row.num_bytes:
+                damaged.append(tar)
+            elif not self._sidecar(row).is_file():
+                damaged.append(self._sidecar(row))
+        if damaged:
+            raise WorkFailedError(
+                f"{len(damaged):,} files of committed shards are missing or damaged, the first is {damaged[0]}; put "
+                "them back from a copy, or make a new dataset (select --dataset NEW, then download)"
+            )
+
+    def check_plan(self) -> None:
+        """Make sure that shards which exist as files or rows have their plan, so that none is swept by mistake.
+
+        Raises:
+            BadInputError: there are shards, and no plan knows of any.
+        """
+        if table_io.exists(self.root, SHARD_PLAN) and planned_shard_ids(self.root, self.dataset):
+            return
+        if any(self.folder.glob("*/*.tar")):
+            raise BadInputError(
+                f"{self.folder} holds shards, but the table shard_plan knows of none: were tables deleted? Put them "
+                "back from a copy, or move that folder away"
+            )
 
     def open_keys(self, splits: Iterable[str]) -> list[ShardKey]:
         """The planned shards of these splits that have no row yet, in order."""

@@ -41,15 +41,19 @@ def check(config: DownloadConfig) -> None:
 
     Raises:
         BadInputError: no selection of that name, the dataset has another rendition or layout, photos of an open plan
-            need a base URL, or the scratch folder cannot be written.
+            need a base URL, the scratch folder cannot be written, or shards lie there that no plan knows.
+        WorkFailedError: a file of a committed shard is missing or damaged.
     """
     table_io.versions(config.root, (PHOTOS, SHARD_PLAN, SHARDS, DOWNLOADS))
     if not table_io.has_rows(config.root, SELECTIONS, pc.field("dataset") == config.dataset):
         raise BadInputError(f"no selection named {config.dataset}; taxaflow data select makes one")
     check_rendition(config.root, config)
     check_scratch(config.scratch_dir)
+    store = ShardStore(config.root, config.dataset)
+    store.check_plan()
     if table_io.exists(config.root, SHARDS):
-        open_keys = ShardStore(config.root, config.dataset).open_keys(config.splits)
+        store.check_files()
+        open_keys = store.open_keys(config.splits)
         check_base_url(config.root, config, open_keys)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from spark_jobs.robots import ALLOW_ALL, Robots
-from spark_jobs.statuses import Status
+from spark_jobs.statuses import RETRYABLE, Status
 
 EXCHANGE_S = 0.05
 """How often a process exchanges; how long a pause one task was asked for stays unknown to the others."""
@@ -35,6 +35,9 @@ FAILURES_OF_OUTAGE = 20
 
 FIRST_PROBE_S, LAST_PROBE_S = 1.0, 30.0
 """Wait before the first probe of a host that is out; it doubles up to the second."""
+
+LONGEST_CRAWL_DELAY_S = 60.0
+"""Photos of a host that wants more time between two requests end unasked."""
 
 CLIENT_FORGOTTEN_S = 5.0
 
@@ -82,7 +85,7 @@ class HostLease:
         max_running: requests at once.
         slots: when requests may start, s from now, ascending; None: at any time.
         pause_s: nothing may start before, s from now.
-        outage: the host is out for too long: photos end so, unasked.
+        outage: the host is out for too long, or wants to be asked too rarely: photos end so, unasked.
         robots: its robots.txt, where the process did not know it and it is known.
     """
 
@@ -186,6 +189,9 @@ class HostBook:
         if host.robots is None:
             return self._without_robots(host, report, now)
         robots = None if report.knows_robots else host.robots
+        if (delay_s := host.robots.crawl_delay_s) > LONGEST_CRAWL_DELAY_S:
+            refusal = Status.THROTTLED, f"robots.txt asks for {delay_s:g} s between two requests"
+            return HostLease(report.host, 0, (), 0.0, refusal, robots)
         if host.out_since is not None:
             return self._while_out(host, report, now, robots)
         pause_s = max(0.0, host.paused_until - now)
@@ -276,6 +282,7 @@ class HostBook:
             host = self._hosts[name]
             host.robots_asked = False
             if not isinstance(found, Robots):
+                assert found[0] in RETRYABLE, found
                 host.note_failure(found, self._clock())
                 return
             host.note_answer()

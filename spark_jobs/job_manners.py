@@ -8,23 +8,26 @@ from spark_jobs.robots import Robots, parse_robots
 from spark_jobs.statuses import RETRYABLE, Status
 from spark_jobs.transport import Transport
 
-ROBOTS_BYTES = 2 * 2**20
-"""Source: RFC 9309 section 2.5 wants at least 500 KiB."""
+ROBOTS_BYTES = 16 * 2**20
+"""A robots.txt beyond this is not read."""
+
+PARSED_BYTES = 512 * 2**10
+"""Rules beyond this are ignored. Source: RFC 9309 section 2.5: at least 500 KiB must be parsed."""
 
 ROBOTS_DEADLINE_S = 20.0
 
 
-class _Straight:
+class Straight:
     """No gate: robots.txt is what a gate waits for."""
 
     def enter(self, url: str, stopped: object) -> None:
-        return None
+        """Every URL may be asked for at once."""
 
     def leave(self, url: str, status: Status, http_status: int | None, retry_after_s: float | None) -> None:
-        return None
+        """Nobody keeps count."""
 
     def wake(self) -> None:
-        return None
+        """Nobody waits."""
 
 
 def make_book(policy: FetchPolicy, transport: Transport, max_per_host: int, max_rate: float | None) -> HostBook:
@@ -38,7 +41,7 @@ def make_book(policy: FetchPolicy, transport: Transport, max_per_host: int, max_
     """
     deadline_s = min(policy.deadline_s, ROBOTS_DEADLINE_S)
     own = replace(policy, base_url=None, max_bytes=ROBOTS_BYTES, deadline_s=deadline_s, heed_opt_out=False)
-    fetcher = Fetcher(transport, own, _Straight())
+    fetcher = Fetcher(transport, own, Straight())
 
     def fetch_robots(scheme: str, host: str) -> Robots | Refusal:
         return read_robots(fetcher, scheme, host)
@@ -52,7 +55,15 @@ def read_robots(fetcher: Fetcher, scheme: str, host: str) -> Robots | Refusal:
     Source: RFC 9309 section 2.3.1.
     """
     fetched = fetcher.fetch(f"{scheme}://{host}/robots.txt")
-    if fetched.status in RETRYABLE or fetched.status is Status.TOO_LARGE:
-        return Status(fetched.status), f"robots.txt: {fetched.error}"
-    text = (fetched.body or b"").decode("utf-8", "replace").removeprefix("\ufeff")
-    return parse_robots(text, fetcher.policy.agent_name)
+    if fetched.status is Status.TOO_LARGE:
+        return Status.SERVER_ERROR, f"robots.txt: {fetched.error}"
+    if fetched.status in RETRYABLE:
+        return fetched.status, f"robots.txt: {fetched.error}"
+    return parse_robots(_first_lines(fetched.body or b""), fetcher.policy.agent_name)
+
+
+def _first_lines(body: bytes) -> str:
+    """The whole lines within PARSED_BYTES."""
+    if len(body) > PARSED_BYTES:
+        body = body[: body.rfind(b"\n", 0, PARSED_BYTES) + 1]
+    return body.decode("utf-8", "replace").removeprefix("\ufeff")

@@ -37,5 +37,5 @@ ALLOW_ALL = Robots("", "")
 
 def parse_robots(text: str, agent_name: str) -> Robots:
     """The rules in a robots.txt."""
-    delay = Protego.parse(text).crawl_delay(agent_name)
-    return Robots(text, agent_name, float(delay or 0.0))
+    delay_s = float(Protego.parse(text).crawl_delay(agent_name) or 0.0)
+    return Robots(text, agent_name, delay_s if delay_s > 0 else 0.0)

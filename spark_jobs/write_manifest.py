@@ -25,7 +25,9 @@ def write_manifest(folder: Path, facts: DatasetFacts, committed: Iterable[Commit
             file = f"{row.split}/{row.shard_file}"
             shard = ManifestShard(file, row.sha256, row.num_samples, row.num_bytes, row.shard_id)
             splits.setdefault(row.split, []).append(shard)
-    if _listed(folder / "manifest.json") == {shard.file for shards in splits.values() for shard in shards}:
+    current = _listed(folder / "manifest.json")
+    beside = all((folder / split / "sizes.json").exists() for split in splits)
+    if beside and current == {shard.file for shards in splits.values() for shard in shards}:
         return None
     content = manifest_bytes(facts, splits)
     for split, shards in splits.items():
@@ -37,8 +39,9 @@ def write_manifest(folder: Path, facts: DatasetFacts, committed: Iterable[Commit
 
 
 def _listed(manifest: Path) -> set[str] | None:
-    """The files that a manifest lists, None where there is none."""
-    if not manifest.exists():
+    """The files that a manifest lists; None where there is none that can be read."""
+    try:
+        splits = json.loads(manifest.read_bytes())["splits"]
+        return {shard["file"] for shards in splits.values() for shard in shards}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    splits = json.loads(manifest.read_text(encoding="utf-8"))["splits"]
-    return {shard["file"] for shards in splits.values() for shard in shards}

@@ -220,6 +220,49 @@ def test_a_shard_that_is_not_its_plan_is_swept_not_adopted(finished, tmp_path):
     files_and_rows_agree(tmp_path)
 
 
+def copied(source: Path, folder: Path) -> Path:
+    """A copy of a whole data root."""
+    shutil.copytree(source, folder / "copy")
+    return folder / "copy"
+
+
+@pytest.mark.parametrize("harm", ["remove the tar", "shorten the tar", "remove the sidecar"])
+def test_a_committed_file_that_is_missing_or_damaged_is_named(finished, server, tmp_path, harm):
+    root = copied(finished[0], tmp_path)
+    tar = sorted((root / "shards" / "birds" / "train").glob("*.tar"))[1]
+    victim = tar.with_name(tar.name + ".parquet") if "sidecar" in harm else tar
+    if "shorten" in harm:
+        victim.write_bytes(victim.read_bytes()[:5000])
+    else:
+        victim.unlink()
+    with pytest.raises(WorkFailedError, match=f"1 files of committed shards.*{victim.name};"):
+        download_images.check(config_for(root, server.base_url))
+
+
+def test_a_damaged_manifest_and_lost_sizes_are_made_anew(spark, finished, server, tmp_path):
+    root = copied(finished[0], tmp_path)
+    folder = root / "shards" / "birds"
+    wanted = {path.name: path.read_bytes() for path in (folder / "manifest.json", folder / "train" / "sizes.json")}
+    for content in (b"", b"{}", b'{"splits": 1}', None):
+        if content is None:
+            (folder / "train" / "sizes.json").unlink()
+        else:
+            (folder / "manifest.json").write_bytes(content)
+        download_images.run(spark, config_for(root, server.base_url))
+        assert (folder / "train" / "sizes.json").read_bytes() == wanted["sizes.json"]
+        made = json.loads((folder / "manifest.json").read_bytes())
+        assert made["splits"] == json.loads(wanted["manifest.json"])["splits"]
+
+
+def test_shards_without_their_tables_are_not_swept(finished, server, tmp_path):
+    root = copied(finished[0], tmp_path)
+    for table in (SHARD_PLAN, SHARDS, DOWNLOADS):
+        shutil.rmtree(table_io.table_path(root, table))
+    with pytest.raises(BadInputError, match="were tables deleted"):
+        download_images.check(config_for(root, server.base_url))
+    assert list((root / "shards" / "birds").glob("*/*.tar"))
+
+
 def test_unknown_dataset_is_refused(finished):
     root, _ = finished
     with pytest.raises(BadInputError, match="no selection named fish"):

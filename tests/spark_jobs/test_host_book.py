@@ -212,6 +212,21 @@ def test_a_crawl_delay_is_the_rate(clock):
     assert 8 <= len(times) <= 11
 
 
+@pytest.mark.parametrize("delay", ["1e9", "3600"])
+def test_a_host_that_wants_to_be_asked_too_rarely_is_not_asked(clock, delay):
+    rules = parse_robots(f"User-agent: *\nCrawl-delay: {delay}\n", "taxaflow")
+    lease = lease_with_robots(HostBook(16, fetch_robots=lambda scheme, host: rules, clock=clock))
+    assert lease.outage is not None
+    assert lease.outage[0] is Status.THROTTLED
+
+
+@pytest.mark.parametrize("delay", ["nan", "inf", "-5", "0", "soon"])
+def test_a_crawl_delay_that_says_nothing_is_none(clock, delay):
+    rules = parse_robots(f"User-agent: *\nCrawl-delay: {delay}\n", "taxaflow")
+    book = HostBook(16, fetch_robots=lambda scheme, host: rules, clock=clock)
+    assert lease_with_robots(book).slots is None
+
+
 def test_a_host_whose_robots_cannot_be_had_is_asked_for_nothing(clock):
     book = HostBook(16, outage_patience_s=3, fetch_robots=lambda scheme, host: DOWN, clock=clock)
     for _ in range(100):

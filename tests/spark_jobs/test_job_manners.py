@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from spark_jobs import download_images, table_io
+from spark_jobs import download_images, job_manners, table_io
 from spark_jobs.config import DownloadConfig
+from spark_jobs.fetch import Fetcher, FetchPolicy
+from spark_jobs.robots import Robots
 from spark_jobs.tables import DOWNLOADS, PHOTOS, SELECTIONS, SHARD_PLAN
+from spark_jobs.transport import make_transport
 from tests import fault_server as faults
 from tests.conftest import PROJECT
 from tests.fault_server import FaultServer
@@ -97,6 +100,20 @@ def test_hosts_that_ask_for_patience_get_it_from_every_task(spark, root):
         assert server.record.early_retries == 0
         assert server.record.num_requests() == num_photos + 2
     assert set(stored_pictures(root)) == set(range(1, num_photos + 1))
+
+
+def test_a_huge_robots_txt_counts_as_far_as_it_must_be_read():
+    rules = b"User-agent: *\nDisallow: /photos/7/\n" + b"# padding\n" * 400_000 + b"Disallow: /\n"
+    with FaultServer() as server:
+        server.add("/robots.txt", faults.ok(rules))
+        transport = make_transport("requests", 1)
+        policy = FetchPolicy(max_bytes=job_manners.ROBOTS_BYTES)
+        host = server.url("").removeprefix("http://").rstrip("/")
+        robots = job_manners.read_robots(Fetcher(transport, policy, job_manners.Straight()), "http", host)
+        transport.close()
+    assert isinstance(robots, Robots)
+    assert robots.allows(server.url("/photos/1/medium.jpg"))
+    assert not robots.allows(server.url("/photos/7/medium.jpg"))
 
 
 @pytest.mark.spark
