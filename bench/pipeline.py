@@ -20,13 +20,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from bench.make_metadata import BioTroveConfig, write_biotrove
 from bench.oracle_rows import source_files
 from bench.process_tree import CommandFailed, Usage, measure
 from bench.selection_oracle import Rule, build_oracle
 from bench.spark_events import StageShuffle, event_log_conf, read_shuffles
+from spark_jobs import table_io
+from spark_jobs.tables import SELECTIONS
 
 PROJECT = Path(__file__).parents[1]
 DATASET = "bench"
@@ -126,9 +127,8 @@ def check_selection(source: Path, root: Path) -> dict[str, Any]:
     """Species wrong, photos kept and photos per reason, ours and the oracle's."""
     oracle = build_oracle(source_files(source))
     expected = oracle.select(RULE)
-    table = DeltaTable(str(root / "tables" / "selections")).to_pyarrow_table(
-        columns=["photo_id", "fate", "reason"], filters=[("dataset", "=", DATASET)]
-    )
+    columns = ["photo_id", "fate", "reason"]
+    table = table_io.read_arrow(root, SELECTIONS, columns, pc.field("dataset") == DATASET)
     excluded = pc.call_function("equal", [table["fate"], "excluded"])
     kept = table.filter(pc.call_function("invert", [excluded]))["photo_id"].to_numpy()
     reasons = {one["values"]: one["counts"] for one in table["reason"].value_counts().to_pylist() if one["values"]}

@@ -50,8 +50,8 @@ def table_states(root: Path) -> list[TableState]:
     states = []
     for table in TABLES.values():
         if table_io.exists(root, table):
-            opened = table_io.open_table(root, table)
-            states.append(TableState(table.name, opened.version(), opened.to_pyarrow_dataset().count_rows()))
+            version = table_io.open_table(root, table).version()
+            states.append(TableState(table.name, version, table_io.arrow_dataset(root, table).count_rows()))
     if not states:
         raise BadInputError(f"{root} has no tables yet; start with: taxaflow data ingest")
     return states
