@@ -102,11 +102,11 @@ def _check_choice(flag: str, value: str, allowed: tuple[str, ...]) -> None:
         raise BadInputError(f"{flag} {value!r} is unknown; allowed: {', '.join(allowed)}")
 
 
-def _check_at_least(flag: str, value: int, least: int) -> None:
+def _check_at_least(flag: str, value: int, least: int, most: int = _INT64_MAX) -> None:
     if value < least:
         raise BadInputError(f"{flag} {value}: must be at least {least}")
-    if value > _INT32_MAX:
-        raise BadInputError(f"{flag} {value}: must be at most {_INT32_MAX}")
+    if value > most:
+        raise BadInputError(f"{flag} {value}: must be at most {most}")
 
 
 def _is_host_url(url: str) -> bool:
@@ -301,11 +301,11 @@ class DownloadConfig:
             ("--max-per-host", self.max_per_host),
             ("--tries", self.tries),
         ):
-            _check_at_least(flag, value, 1)
+            _check_at_least(flag, value, 1, _INT32_MAX)
         if self.timeout_s <= 0:
             raise BadInputError(f"--timeout-s {self.timeout_s}: must be above 0")
         if self.max_edge_px is not None:
-            _check_at_least("--max-edge-px", self.max_edge_px, 32)
+            _check_at_least("--max-edge-px", self.max_edge_px, 32, _INT32_MAX)
         _check_choice("--transport", self.transport, TRANSPORTS)
         if self.max_rate is not None and self.max_rate <= 0:
             raise BadInputError(f"--max-rate {self.max_rate}: must be above 0")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +24,14 @@ SMALL_SPARK = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that start processes: they take longest, and the end of a run should not wait for one."""
-    items.sort(key=lambda item: (item.get_closest_marker("process") is None, item.get_closest_marker("spark") is None))
+    """Begin with the files that take longest: the end of a run, where one process waits for the other, stays short."""
+    sizes = Counter(item.path for item in items if item.get_closest_marker("spark"))
+
+    def order(item: pytest.Item) -> tuple[bool, int, Path]:
+        starts_processes = item.get_closest_marker("process") is not None
+        return not starts_processes, -sizes[item.path], item.path
+
+    items.sort(key=order)
 
 
 @pytest.fixture(scope="session")

@@ -107,7 +107,7 @@ def test_makefile_lists_its_targets_first():
         (("data", "download", "--root", "ROOT", "--dataset", "d", "--base-url", "http://:80"), "scheme and host only"),
         (("data", "download", "--root", "ROOT", "--dataset", "d", "--base-url", "http://h:99999"), "scheme and host"),
         (("data", "ingest", "--source", "csv", "--input", "x", "--snapshot", "2026-10", "--root", ""), "root = ''"),
-        (("data", "count", "--root", "ROOT", "--cap", "99999999999999999999"), "at most 2147483647"),
+        (("data", "count", "--root", "ROOT", "--cap", "99999999999999999999"), "at most 9223372036854775807"),
         (("data", "download", "--root", "ROOT", "--dataset", "d", "--layout", "zip"), "taxaflow, biotrove"),
         (("data", "download", "--root", "ROOT", "--dataset", "d"), "no table selections"),
         (("data", "count", "--root", "s3://bucket/root"), "--root s3://bucket/root: object stores"),

@@ -30,7 +30,7 @@ from tests.spark_jobs.open_leases import open_leases
 
 POLICY = FetchPolicy(
     tries=3,
-    deadline_s=1.2,
+    deadline_s=2.0,
     min_bytes_per_s=1000,
     speed_window_s=0.2,
     max_bytes=200_000,
