@@ -66,8 +66,8 @@ class Ours:
         return [*command, "--transport", self.transport]
 
     def environment(self) -> dict[str, str]:
-        """Nothing."""
-        return {}
+        """Compiled code is kept, as it is for users and as pip keeps it for the peers."""
+        return {"PYTHONDONTWRITEBYTECODE": ""}
 
     def count_ok(self, job: Job, output: str) -> int:
         """The photos that the ledger calls ok."""

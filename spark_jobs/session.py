@@ -1,6 +1,7 @@
 """The only place that configures Spark and Delta."""
 
 import atexit
+import importlib.util
 import os
 import shutil
 import sys
@@ -159,9 +160,21 @@ def _ship_code(session: "SparkSession") -> None:
     folder = Path(tempfile.mkdtemp(prefix="taxaflow-code-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     archive = folder / "taxaflow_code.zip"
-    with zipfile.ZipFile(archive, "w") as code:
-        for package in ("taxonomy", "spark_jobs"):
-            for path in sorted((_PROJECT / package).rglob("*.py")):
-                code.write(path, path.relative_to(_PROJECT))
+    pack_code(archive, _PROJECT)
     context.addPyFile(str(archive))
     context._taxaflow_shipped = True  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def pack_code(archive: Path, project: Path) -> None:
+    """Write the packages that workers need into a zip file, with their compiled forms where Python has kept them.
+
+    A worker takes the compiled form if it fits its version and the source, and else compiles the source at each start.
+    """
+    with zipfile.ZipFile(archive, "w") as code:
+        for package in ("taxonomy", "spark_jobs"):
+            for path in sorted((project / package).rglob("*.py")):
+                name = path.relative_to(project)
+                code.write(path, name)
+                compiled = Path(importlib.util.cache_from_source(str(path)))
+                if compiled.is_file():
+                    code.write(compiled, name.with_suffix(".pyc"))
