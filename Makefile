@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 DONE := .venv/.set-up-done
-TESTS := $(BIN)/python -m pytest -q -n $${TEST_PROCESSES:-2} --dist loadfile
+TESTS := $(BIN)/python -m pytest -q -n $${TEST_PROCESSES:-2} --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test test-long lint bench notebooks clean
 

@@ -171,7 +171,8 @@ def test_tools_are_told_apart_and_need_no_newer_version():
     tools = [Ours("curl"), Ours("requests"), Img2Dataset(Path()), Img2Dataset(Path(), True), BioTrove(Path())]
     assert [tool.name for tool in tools[:2]] == ["taxaflow curl", "taxaflow requests"]
     assert len({tool.name for tool in tools} - {None}) == 5
-    assert [list(tool.environment()) for tool in tools] == [[], [], *[["NO_ALBUMENTATIONS_UPDATE"]] * 2, []]
+    expected = [*[["PYTHONDONTWRITEBYTECODE"]] * 2, *[["NO_ALBUMENTATIONS_UPDATE"]] * 2, []]
+    assert [list(tool.environment()) for tool in tools] == expected
 
 
 def test_sizes_are_summed_up(tmp_path):
