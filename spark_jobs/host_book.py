@@ -250,13 +250,15 @@ class HostBook:
         return tuple(start_s + n * gap_s for n in range(num))
 
     def _while_out(self, host: _Host, report: HostReport, now: float, robots: Robots | None) -> HostLease:
-        """One probe when its time has come; until then patience, and beyond that the end."""
+        """One probe when its time has come; until then no request, and beyond patience the end.
+
+        No pause is given: it would outlast the outage, and reports would spread it as if the host had asked for it.
+        """
         assert host.out_since is not None
         if now >= host.probe_at and report.waiting:
             host.probe_at, host.probing = now + host.probe_gap_s, True
             return HostLease(report.host, 1, (0.0,), 0.0, None, robots)
-        outage = self._outage(host, now)
-        return HostLease(report.host, 0, (), 0.0 if outage else host.probe_at - now, outage, robots)
+        return HostLease(report.host, 0, (), 0.0, self._outage(host, now), robots)
 
     def _outage(self, host: _Host, now: float) -> Refusal | None:
         out_s = 0.0 if host.out_since is None else now - host.out_since

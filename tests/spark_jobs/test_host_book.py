@@ -167,7 +167,10 @@ def test_an_answer_ends_an_outage(clock):
     assert fail(book).max_running == 0
     clock.now += 1.1
     assert ask(book).max_running == 1
+    meanwhile = ask(book, "b")
+    assert (meanwhile.max_running, meanwhile.pause_s) == (0, 0)
     assert ask(book, num_outcomes=1, num_answers=1).max_running > 1
+    assert ask(book, "b").max_running > 1
     assert ask(book).outage is None
 
 
