@@ -21,8 +21,9 @@ from tests.spark_jobs.small_root import photo_row, selection_row, stored_picture
 from tests.spark_jobs.test_download_kills import small_spark
 
 RATE = 200
-SPLITS = {"train": 1200, "val": 300, "test": 300}
-"""Shards of 900 and three times 300: three of the four tasks end at half time."""
+SPLITS = {"train": 1500, "val": 300, "test": 300}
+SAMPLES_PER_SHARD = 1200
+"""Shards of 1200 and three times 300: three of the four tasks end at half time, even where the long one began first."""
 
 
 def make_root(root: Path, splits: dict[str, int]) -> int:
@@ -56,7 +57,7 @@ def test_four_tasks_keep_one_rate_and_use_it_to_the_end(tmp_path: Path):
         environment = os.environ | small_spark()
         environment["TAXAFLOW_SPARK_CONF"] = environment["TAXAFLOW_SPARK_CONF"].replace("local[2]", "local[4]")
         command = [sys.executable, "taxaflow.py", "data", "download", "--root", str(root), "--dataset", "birds"]
-        command += ["--samples-per-shard", "900", "--max-rate", str(RATE), "--base-url", server.url("").rstrip("/")]
+        command += ["--samples-per-shard", str(SAMPLES_PER_SHARD), "--max-rate", str(RATE), "--base-url", server.url("").rstrip("/")]
         done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         counts = server.counts()
