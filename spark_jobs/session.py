@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_jobs import quick_start
 from spark_jobs.java import find_java
 from taxonomy.errors import WorkFailedError
 
@@ -51,20 +52,32 @@ _IN_SPARK_ALREADY = (
 )
 """Dependencies of Delta that Spark brings itself; without them there is a tenth to fetch and sessions start sooner."""
 
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 EXTRA_CONF_VARIABLE = "TAXAFLOW_SPARK_CONF"
 """Further Spark settings as `key=value;key=value`, for measurements and unusual machines."""
 
 _PROJECT = Path(__file__).resolve().parent.parent
 
 
-def delta_conf() -> dict[str, str]:
-    """The settings that Delta needs before the JVM starts; set-up writes them into Spark's defaults."""
-    return {
-        "spark.jars.packages": DELTA_PACKAGE,
-        "spark.jars.excludes": ",".join(_IN_SPARK_ALREADY),
-        "spark.sql.extensions": DELTA_EXTENSION,
-        "spark.sql.catalog.spark_catalog": DELTA_CATALOG,
-    }
+_LOG_SETTINGS = """\
+rootLogger.level = error
+rootLogger.appenderRef.stdout.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n
+"""
+
+_DELTA_CONF = {"spark.sql.extensions": DELTA_EXTENSION, "spark.sql.catalog.spark_catalog": DELTA_CATALOG}
+_DELTA_JARS = {"spark.jars.packages": DELTA_PACKAGE, "spark.jars.excludes": ",".join(_IN_SPARK_ALREADY)}
+
+
+def spark_conf_files() -> dict[str, str]:
+    """Name -> text of the files in Spark's settings folder that set-up writes: for spark-submit, and a quiet log."""
+    settings = _DELTA_JARS | _DELTA_CONF | quick_start.settings("driver") | quick_start.settings("executor")
+    lines = [f"{key} {value}\n" for key, value in settings.items()]
+    return {"spark-defaults.conf": "".join(lines), "log4j2.properties": _LOG_SETTINGS}
 
 
 def get_session(app_name: str, log: Path | None = None) -> "SparkSession":
@@ -134,10 +147,19 @@ def _settings() -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
     }
-    if not under_spark_submit():
-        settings |= delta_conf() | _local_settings()
-    extra = os.environ.get(EXTRA_CONF_VARIABLE, "")
-    return settings | dict(pair.split("=", 1) for pair in extra.split(";") if "=" in pair)
+    pairs = (pair.split("=", 1) for pair in os.environ.get(EXTRA_CONF_VARIABLE, "").split(";") if "=" in pair)
+    extra = dict(pairs)
+    if under_spark_submit():
+        return settings | extra
+    settings |= _DELTA_CONF | _local_settings() | extra
+    if not quick_start.is_there():
+        return _DELTA_JARS | settings
+    quick = quick_start.settings("driver")
+    if _JAVA_OPTIONS in extra:
+        quick[_JAVA_OPTIONS] += " " + extra[_JAVA_OPTIONS]
+    is_local = settings["spark.master"].startswith("local")
+    jars = {"spark.jars.packages": ""} if is_local else _DELTA_JARS  # executors elsewhere are sent them
+    return jars | quick | {key: value for key, value in settings.items() if key != _JAVA_OPTIONS}
 
 
 def _local_settings() -> dict[str, str]:

@@ -22,6 +22,12 @@ SMALL_SPARK = {
 }
 """Settings of Spark for small data, for the session of the tests and for processes they start."""
 
+INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+"""Settings of the session of the tests: to compile a plan takes longer than to run it over a few rows.
+
+The processes that tests start compile theirs, as users' do.
+"""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest: the end of a run, where one process waits for the other, stays short."""
@@ -39,7 +45,8 @@ def spark() -> "Iterator[SparkSession]":
     """The one Spark session of a test run: local[2], few partitions."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("TAXAFLOW_DRIVER_MEMORY", "1g")
-    os.environ.setdefault("TAXAFLOW_SPARK_CONF", ";".join(f"{key}={value}" for key, value in SMALL_SPARK.items()))
+    settings = SMALL_SPARK | INTERPRETED
+    os.environ.setdefault("TAXAFLOW_SPARK_CONF", ";".join(f"{key}={value}" for key, value in settings.items()))
     from spark_jobs.session import get_session
 
     session = get_session("taxaflow tests")

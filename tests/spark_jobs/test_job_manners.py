@@ -57,7 +57,8 @@ def test_four_tasks_keep_one_rate_and_use_it_to_the_end(tmp_path: Path):
         environment = os.environ | small_spark()
         environment["TAXAFLOW_SPARK_CONF"] = environment["TAXAFLOW_SPARK_CONF"].replace("local[2]", "local[4]")
         command = [sys.executable, "taxaflow.py", "data", "download", "--root", str(root), "--dataset", "birds"]
-        command += ["--samples-per-shard", str(SAMPLES_PER_SHARD), "--max-rate", str(RATE), "--base-url", server.url("").rstrip("/")]
+        command += ["--samples-per-shard", str(SAMPLES_PER_SHARD), "--max-rate", str(RATE)]
+        command += ["--base-url", server.url("").rstrip("/")]
         done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         counts = server.counts()

@@ -17,7 +17,7 @@ from sample.draw_specimens import draw_specimens
 from sample.photo_server import PhotoServer
 from spark_jobs import table_io
 from spark_jobs.tables import CAPTIONS, PHOTOS, RUNS, SELECTIONS, SPECIES_COUNTS
-from tests.conftest import PROJECT
+from tests.conftest import INTERPRETED, PROJECT
 from tests.spark_jobs.small_root import files_and_rows_agree, stored_pictures
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
@@ -37,7 +37,8 @@ def clean_environment() -> dict[str, str]:
 
 def spark_submit(folder: Path, master: str | None, job: str, *flags: str) -> None:
     """Run one job file by spark-submit in `folder`; the test fails with its output if it does."""
-    options = ["--conf", "spark.sql.shuffle.partitions=4"]  # for a laptop; a cluster has its own default
+    settings = {"spark.sql.shuffle.partitions": "4"} | INTERPRETED  # for tiny data; a cluster has its own defaults
+    options = [option for key, value in settings.items() for option in ("--conf", f"{key}={value}")]
     if master:
         options += ["--master", master, "--executor-memory", "512m", "--total-executor-cores", "2"]
     command = ["spark-submit", *options, str(PROJECT / "spark_jobs" / f"{job}.py"), *flags]
