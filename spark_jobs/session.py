@@ -3,6 +3,7 @@
 import atexit
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -152,14 +153,20 @@ def _settings() -> dict[str, str]:
     if under_spark_submit():
         return settings | extra
     settings |= _DELTA_CONF | _local_settings() | extra
+    options = [*_collector(extra.get(_JAVA_OPTIONS, "")), extra.get(_JAVA_OPTIONS, "")]
     if not quick_start.is_there():
-        return _DELTA_JARS | settings
+        return _DELTA_JARS | settings | {_JAVA_OPTIONS: " ".join(options).strip()}
     quick = quick_start.settings("driver")
-    if _JAVA_OPTIONS in extra:
-        quick[_JAVA_OPTIONS] += " " + extra[_JAVA_OPTIONS]
+    options.insert(0, quick.pop(_JAVA_OPTIONS))
     is_local = settings["spark.master"].startswith("local")
     jars = {"spark.jars.packages": ""} if is_local else _DELTA_JARS  # executors elsewhere are sent them
-    return jars | quick | {key: value for key, value in settings.items() if key != _JAVA_OPTIONS}
+    return jars | quick | settings | {_JAVA_OPTIONS: " ".join(options).strip()}
+
+
+def _collector(options: str) -> list[str]:
+    """The option for the garbage collector that suits few cores, where nobody chose another (a JVM takes only one)."""
+    chosen = " ".join((options, *(os.environ.get(name, "") for name in ("JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS"))))
+    return [] if re.search(r"-XX:\+Use\w*GC\b", chosen) else ["-XX:+UseParallelGC"]
 
 
 def _local_settings() -> dict[str, str]:
