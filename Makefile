@@ -17,7 +17,7 @@ setup: $(DONE)  ## Make .venv, install pinned packages, check Java, fetch the De
 demo: $(DONE)  ## Metadata to verified shards on the sample, with a report, in about a minute
 	@$(BIN)/python -m sample.demo --out demo_output
 
-test: $(DONE)  ## All tests that a change must pass, two processes at a time (13 minutes on 2 cores)
+test: $(DONE)  ## All tests that a change must pass, two processes at a time (9 minutes on 2 cores)
 	@$(TESTS) -m 'not long'
 
 test-long: $(DONE)  ## Every test, the long crash list included
