@@ -22,6 +22,7 @@ def make_array(kind: pa.DataType, values: Sequence[object]) -> pa.Array:
         offsets = np.zeros(len(parts) + 1, dtype=np.int32)
         np.cumsum([len(part) for part in parts], out=offsets[1:])
         return pa.Array.from_buffers(kind, len(parts), [validity, pa.py_buffer(offsets), pa.py_buffer(b"".join(parts))])
+    assert kind in _NUMBERS or pa.types.is_timestamp(kind), kind
     if pa.types.is_timestamp(kind):
         assert kind.unit == "us", kind
         values = [None if value is None else _microseconds(value) for value in values]  # pyright: ignore

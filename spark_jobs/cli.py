@@ -21,7 +21,7 @@ _EXAMPLES = {
     "ingest": "taxaflow data ingest --source biotrove --input metadata/ --root data --snapshot 2026-10",
     "count": "taxaflow data count --root data --rare 30 --cap 50000",
     "select": "taxaflow data select --root data --dataset birds --categories Aves --max-photos 1000",
-    "download": "taxaflow data download --root data --dataset birds --user-agent 'lab (me@example.org)'",
+    "download": "taxaflow data download --root data --dataset birds --user-agent 'my-lab (me@example.org)'",
     "retry": "taxaflow data retry --root data --dataset birds --only timeout,server_error",
     "label": "taxaflow data label --root data --dataset birds",
 }

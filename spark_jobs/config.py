@@ -42,6 +42,8 @@ SOURCE_COLUMNS: Mapping[str, str] = {
 """Our name -> the name in a source file unless --columns says otherwise (BioTrove's)."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_USER_AGENT = re.compile(r"[!-.0-~][ -~]*")
+_LONGEST_TIMEOUT_S = 86_400
 _SNAPSHOT = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _INT64_MAX = 2**63 - 1
 _INT32_MAX = 2**31 - 1
@@ -284,7 +286,10 @@ class DownloadConfig:
     tries: int = option("Requests per photo and run before a temporary failure is recorded.", DEFAULT_TRIES)
     max_edge_px: int | None = option("Scale pictures down to this longest side, px (default: as they are).", None)
     layout: str = option("taxaflow (picture + JSON), or biotrove (adds the caption texts).", "taxaflow")
-    user_agent: str = option("How to introduce ourselves; add a contact address.", DEFAULT_USER_AGENT)
+    user_agent: str = option(
+        "How to introduce ourselves, name first (robots.txt rules may address it); add a contact address.",
+        DEFAULT_USER_AGENT,
+    )
     base_url: str | None = option("Scheme and host to use for every photo URL: a mirror or a cache.", None)
     transport: str = option("auto, curl or requests; auto is curl where pycurl is installed.", "auto")
     allow_private: bool = option("Follow redirects from public hosts to private addresses.", False)
@@ -302,8 +307,13 @@ class DownloadConfig:
             ("--tries", self.tries),
         ):
             _check_at_least(flag, value, 1, _INT32_MAX)
-        if self.timeout_s <= 0:
-            raise BadInputError(f"--timeout-s {self.timeout_s}: must be above 0")
+        if not 0 < self.timeout_s <= _LONGEST_TIMEOUT_S:
+            raise BadInputError(f"--timeout-s {self.timeout_s}: must be above 0, at most {_LONGEST_TIMEOUT_S:,}")
+        if not _USER_AGENT.fullmatch(self.user_agent):
+            raise BadInputError(
+                f"--user-agent {self.user_agent!r}: give printable ASCII that begins with a name to be known by, "
+                "like my-lab/1.0 (me@example.org)"
+            )
         if self.max_edge_px is not None:
             _check_at_least("--max-edge-px", self.max_edge_px, 32, _INT32_MAX)
         _check_choice("--transport", self.transport, TRANSPORTS)

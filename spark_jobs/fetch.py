@@ -143,8 +143,8 @@ class Fetcher:
             spark_jobs.leases.FetchStoppedError: see `stop`.
         """
         url = self._start_url(photo_url)
-        if not _is_web_address(url):
-            return Fetched(Status.CONNECTION_ERROR, None, 0, error=f"{url!r} is no http or https address")
+        if url is None:
+            return Fetched(Status.CONNECTION_ERROR, None, 0, error=f"{photo_url!r} is no http or https address")
         verdict, attempts = Verdict(Status.CONNECTION_ERROR, None, "not asked"), 0
         started = time.monotonic()
         for attempts in range(1, self.policy.tries + 1):
@@ -163,11 +163,16 @@ class Fetcher:
         self._stopped.set()
         self._gate.wake()
 
-    def _start_url(self, photo_url: str) -> str:
-        if self.policy.base_url is None:
-            return photo_url
-        base, parts = urlsplit(self.policy.base_url), urlsplit(photo_url)
-        return urlunsplit((base.scheme, base.netloc, parts.path, parts.query, ""))
+    def _start_url(self, photo_url: str) -> str | None:
+        """Where to ask first; None where nobody can be asked."""
+        url = photo_url
+        if self.policy.base_url is not None:
+            try:
+                base, parts = urlsplit(self.policy.base_url), urlsplit(photo_url)
+            except ValueError:
+                return None
+            url = urlunsplit((base.scheme, base.netloc, parts.path, parts.query, ""))
+        return url if _is_web_address(url) else None
 
     def _try_once(self, url: str) -> Verdict:
         """One request and the redirects it leads to, within one deadline; waiting at the gate does not count."""

@@ -27,8 +27,8 @@ CUT_GAP_S = 1.0
 RISE_PER_S = 2.0
 """Connections won back per second without overload, at most."""
 
-OVERLOAD_SHARE = 0.3
-"""Share of server errors and timeouts among the outcomes of a second that counts as overload."""
+OVERLOAD_SHARE, MIN_OVERLOAD_ERRORS = 0.3, 5
+"""So many of the outcomes of a second being server errors, timeouts or too slow count as overload."""
 
 FAILURES_OF_OUTAGE = 20
 """So many failures of a host in a row, over all tasks, and it is left alone but for single probes."""
@@ -40,6 +40,7 @@ LONGEST_CRAWL_DELAY_S = 60.0
 """Photos of a host that wants more time between two requests end unasked."""
 
 CLIENT_FORGOTTEN_S = 5.0
+"""A process that did not exchange for so long is gone; three exchanges where they are rarer."""
 
 Refusal = tuple[Status, str]
 """Why a request is not sent."""
@@ -55,7 +56,7 @@ class HostReport:
         waiting: threads that would ask now if they were allowed to.
         num_outcomes: requests that ended.
         num_throttled: of them, refused for being too many.
-        num_errors: of them, server errors and timeouts.
+        num_errors: of them, server errors, timeouts and those too slow.
         num_answers: of them, with an answer that shows the host at work.
         failures_in_a_row: since the last such answer.
         last_failure: of those, the last; None without one.
@@ -78,7 +79,7 @@ class HostReport:
 
 @dataclass(frozen=True)
 class HostLease:
-    """What one process may do at one host until its next exchange, at most 1 s.
+    """What one process may do at one host until its next exchange.
 
     Attributes:
         host: host and port.
@@ -98,7 +99,7 @@ class HostLease:
 
 
 @dataclass
-class _Host:
+class _HostState:
     limit: float
     rate: float | None
     robots: Robots | None = None
@@ -157,7 +158,7 @@ class HostBook:
         self._fetch_robots = fetch_robots
         self._clock = clock
         self._lock = threading.Lock()
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[str, _HostState] = {}
         self._clients: dict[str, float] = {}
 
     @property
@@ -170,6 +171,7 @@ class HostBook:
         with self._lock:
             now = self._clock()
             self._clients[client] = now
+            self._forget_clients(now)
             return [self._lease(client, report, now) for report in reports]
 
     def leave(self, client: str) -> None:
@@ -183,8 +185,8 @@ class HostBook:
         host = self._hosts.get(report.host)
         if host is None:
             robots = ALLOW_ALL if self._fetch_robots is None else None
-            host = self._hosts[report.host] = _Host(self._max_per_host, self._max_rate, robots, last_rise=now)
-        self._note_clients(host, client, now)
+            host = self._hosts[report.host] = _HostState(self._max_per_host, self._max_rate, robots, last_rise=now)
+        host.clients[client] = now
         self._note_outcomes(host, report, now)
         if host.robots is None:
             return self._without_robots(host, report, now)
@@ -195,16 +197,18 @@ class HostBook:
         if host.out_since is not None:
             return self._while_out(host, report, now, robots)
         pause_s = max(0.0, host.paused_until - now)
-        slots = () if pause_s > 0 else self._slots(host, report.waiting, now)
-        return HostLease(report.host, self._share(host, client, now), slots, pause_s, None, robots)
+        share = self._share(host, client, now)
+        slots = () if pause_s > 0 or share == 0 else self._slots(host, min(report.waiting, share), now)
+        return HostLease(report.host, share, slots, pause_s, None, robots)
 
-    def _note_clients(self, host: _Host, client: str, now: float) -> None:
-        host.clients[client] = now
-        for other in [name for name, seen in host.clients.items() if now - seen > CLIENT_FORGOTTEN_S]:
-            del host.clients[other]
-            self._clients.pop(other, None)
+    def _forget_clients(self, now: float) -> None:
+        """Share what processes had that ended without a word among the others."""
+        longest_s = max(CLIENT_FORGOTTEN_S, 3 * self.exchange_s)
+        for clients in (self._clients, *(host.clients for host in self._hosts.values())):
+            for name in [name for name, seen in clients.items() if now - seen > longest_s]:
+                del clients[name]
 
-    def _note_outcomes(self, host: _Host, report: HostReport, now: float) -> None:
+    def _note_outcomes(self, host: _HostState, report: HostReport, now: float) -> None:
         host.paused_until = max(host.paused_until, now + report.retry_after_s)
         if report.num_answers:
             host.note_answer()
@@ -214,13 +218,13 @@ class HostBook:
             host.note_failure(report.last_failure, now)
         self._adapt(host, report, now)
 
-    def _adapt(self, host: _Host, report: HostReport, now: float) -> None:
+    def _adapt(self, host: _HostState, report: HostReport, now: float) -> None:
         """Additive increase, multiplicative decrease of the connections that all processes may have together."""
         if now - host.window_start > 1.0:
             host.window_start, host.outcomes, host.errors = now, 0, 0
         host.outcomes += report.num_outcomes
         host.errors += report.num_errors
-        failing = host.errors >= 5 and host.errors >= OVERLOAD_SHARE * host.outcomes
+        failing = host.errors >= MIN_OVERLOAD_ERRORS and host.errors >= OVERLOAD_SHARE * host.outcomes
         most = float(self._max_per_host * max(1, len(host.clients)))
         if report.num_throttled or failing:
             if now - host.last_cut >= CUT_GAP_S:
@@ -231,14 +235,14 @@ class HostBook:
             host.limit = min(most, host.limit + RISE_PER_S * min(1.0, now - host.last_rise))
         host.last_rise = now
 
-    def _share(self, host: _Host, client: str, now: float) -> int:
+    def _share(self, host: _HostState, client: str, now: float) -> int:
         """Connections of one process; where there are fewer than processes, they take turns."""
         names = sorted(host.clients)
         total = int(host.limit)
         place = (names.index(client) + int(now)) % len(names)
         return min(self._max_per_host, total // len(names) + (place < total % len(names)))
 
-    def _slots(self, host: _Host, waiting: int, now: float) -> tuple[float, ...] | None:
+    def _slots(self, host: _HostState, waiting: int, now: float) -> tuple[float, ...] | None:
         """The next free moments of the host's rate, for as many requests as wait, at most two exchanges ahead."""
         if host.rate is None:
             return None
@@ -249,7 +253,7 @@ class HostBook:
         host.next_slot = now + start_s + num * gap_s
         return tuple(start_s + n * gap_s for n in range(num))
 
-    def _while_out(self, host: _Host, report: HostReport, now: float, robots: Robots | None) -> HostLease:
+    def _while_out(self, host: _HostState, report: HostReport, now: float, robots: Robots | None) -> HostLease:
         """One probe when its time has come; until then no request, and beyond patience the end.
 
         No pause is given: it would outlast the outage, and reports would spread it as if the host had asked for it.
@@ -260,12 +264,12 @@ class HostBook:
             return HostLease(report.host, 1, (0.0,), 0.0, None, robots)
         return HostLease(report.host, 0, (), 0.0, self._outage(host, now), robots)
 
-    def _outage(self, host: _Host, now: float) -> Refusal | None:
+    def _outage(self, host: _HostState, now: float) -> Refusal | None:
         out_s = 0.0 if host.out_since is None else now - host.out_since
         status, text = host.failure
         return (status, f"the host has been out for {out_s:.0f} s: {text}") if out_s > self._patience_s else None
 
-    def _without_robots(self, host: _Host, report: HostReport, now: float) -> HostLease:
+    def _without_robots(self, host: _HostState, report: HostReport, now: float) -> HostLease:
         if not host.robots_asked and now >= host.probe_at:
             host.robots_asked = True
             name = f"robots.txt of {report.host}"

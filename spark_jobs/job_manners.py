@@ -1,6 +1,8 @@
 """The manners of one download job: its book of hosts, with robots.txt fetched by the driver."""
 
+import time
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from spark_jobs.fetch import Fetcher, FetchPolicy
 from spark_jobs.host_book import HostBook, Refusal
@@ -17,14 +19,23 @@ PARSED_BYTES = 512 * 2**10
 ROBOTS_DEADLINE_S = 20.0
 
 
-class Straight:
-    """No gate: robots.txt is what a gate waits for."""
+class RobotsGate:
+    """What requests for robots.txt pass, since the gate of photos waits for its rules: only Retry-After counts."""
 
-    def enter(self, url: str, stopped: object) -> None:
-        """Every URL may be asked for at once."""
+    def __init__(self) -> None:
+        self._paused_until: dict[str, float] = {}
+
+    def enter(self, url: str, stopped: object) -> Refusal | None:
+        """None: the URL may be asked for at once; else its host wants to be left alone."""
+        pause_s = self._paused_until.get(urlsplit(url).netloc, 0.0) - time.monotonic()
+        if pause_s <= 0:
+            return None
+        return Status.THROTTLED, f"the host asked to be left alone for {pause_s:.0f} s more"
 
     def leave(self, url: str, status: Status, http_status: int | None, retry_after_s: float | None) -> None:
-        """Nobody keeps count."""
+        """Remember how long the host wants to be left alone."""
+        if retry_after_s is not None:
+            self._paused_until[urlsplit(url).netloc] = time.monotonic() + retry_after_s
 
     def wake(self) -> None:
         """Nobody waits."""
@@ -40,8 +51,9 @@ def make_book(policy: FetchPolicy, transport: Transport, max_per_host: int, max_
         max_rate: requests per second and host over all processes; None: no limit.
     """
     deadline_s = min(policy.deadline_s, ROBOTS_DEADLINE_S)
-    own = replace(policy, base_url=None, max_bytes=ROBOTS_BYTES, deadline_s=deadline_s, heed_opt_out=False)
-    fetcher = Fetcher(transport, own, Straight())
+    # One try: the book asks again, each time later.
+    own = replace(policy, tries=1, base_url=None, max_bytes=ROBOTS_BYTES, deadline_s=deadline_s, heed_opt_out=False)
+    fetcher = Fetcher(transport, own, RobotsGate())
 
     def fetch_robots(scheme: str, host: str) -> Robots | Refusal:
         return read_robots(fetcher, scheme, host)

@@ -19,7 +19,7 @@ from spark_jobs.statuses import Status
 from taxonomy.errors import WorkFailedError
 
 LEASE_S = 1.0
-"""How long a lease holds without a new one."""
+"""How long a lease holds without a new one; two exchanges where they are rarer."""
 
 SLOT_LATE_S = 0.15
 """A slot not used by then is lost: used late it would exceed the rate."""
@@ -64,7 +64,7 @@ class BookLostError(WorkFailedError):
 
 
 @dataclass
-class _Host:
+class _HostGate:
     name: str
     scheme: str
     changed: threading.Condition
@@ -97,7 +97,7 @@ class Leases:
         self._longest_pause_s = longest_pause_s
         self._client = uuid.uuid4().hex
         self._lock = threading.Lock()
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[str, _HostGate] = {}
         self._photos: Counter[str] = Counter()
         self._every_s = EXCHANGE_S
         self._wake = threading.Event()
@@ -165,17 +165,17 @@ class Leases:
         with self._lock:
             self._notify_all()
 
-    def _host(self, url: str) -> _Host:
+    def _host(self, url: str) -> _HostGate:
         parts = urlsplit(url)
         name = parts.netloc.rpartition("@")[2].lower()
         host = self._hosts.get(name)
         if host is None:
             with self._lock:
-                fresh = _Host(name, parts.scheme, threading.Condition(self._lock))
+                fresh = _HostGate(name, parts.scheme, threading.Condition(self._lock))
                 host = self._hosts.setdefault(name, fresh)
         return host
 
-    def _next_step(self, host: _Host, url: str, now: float) -> Refusal | float:
+    def _next_step(self, host: _HostGate, url: str, now: float) -> Refusal | float:
         """Why not, or how many seconds to wait before asking again; 0 or less: go."""
         lease = host.lease
         if lease is None or now > host.lease_until:
@@ -193,7 +193,7 @@ class Leases:
             return pause_s + self._random.uniform(0.0, min(pause_s, _JITTER_S))
         return _NAP_S if host.running >= lease.max_running else 0.0
 
-    def _take_slot(self, host: _Host, stopped: threading.Event) -> bool:
+    def _take_slot(self, host: _HostGate, stopped: threading.Event) -> bool:
         """Take the next free moment of the host's rate and wait for it; False where there is none."""
         assert host.lease is not None
         if host.lease.slots is None:
@@ -216,7 +216,7 @@ class Leases:
         now = time.monotonic()
         return now <= moment + SLOT_LATE_S and host.paused_until <= now and not stopped.is_set()
 
-    def _note(self, host: _Host, status: Status, http_status: int | None) -> None:
+    def _note(self, host: _HostGate, status: Status, http_status: int | None) -> None:
         throttled = status is Status.THROTTLED or http_status in (429, 503)
         failed = status is Status.SERVER_ERROR or (http_status is None and status is not Status.OK)
         host.outcomes["all"] += 1
@@ -269,9 +269,9 @@ class Leases:
             for lease in answer.leases:
                 self._apply(self._hosts[lease.host], lease, sent_at)
 
-    def _apply(self, host: _Host, lease: HostLease, sent_at: float) -> None:
+    def _apply(self, host: _HostGate, lease: HostLease, sent_at: float) -> None:
         now = time.monotonic()
-        host.lease, host.lease_until = lease, sent_at + LEASE_S
+        host.lease, host.lease_until = lease, sent_at + max(LEASE_S, 2 * self._every_s)
         host.robots = lease.robots or host.robots
         host.paused_until = max(host.paused_until, now + lease.pause_s)
         if lease.slots is not None:
@@ -284,10 +284,10 @@ class Leases:
             host.changed.notify_all()
 
 
-def _report(host: _Host, now: float) -> HostReport:
+def _report(host: _HostGate, now: float) -> HostReport:
     """What is new at a host; its counters start again from 0."""
     free = host.waiting - len(host.slots)
-    if host.lease is not None:
+    if host.lease is not None and host.lease.max_running:  # without any, all that wait want a turn or a probe
         free = min(free, host.lease.max_running - host.running)
     done, host.outcomes = host.outcomes, Counter()
     in_a_row, host.in_a_row = host.in_a_row, 0

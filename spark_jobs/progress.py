@@ -1,5 +1,6 @@
 """Progress of a download: one updating line on a terminal, a plain line every 30 s elsewhere, a file for `status`."""
 
+import contextlib
 import json
 import os
 import sys
@@ -110,7 +111,8 @@ class DownloadProgress:
             print(f"photos: {state.num_done:,} of {self._num_photos:,}, {state}", file=sys.stderr, flush=True)
         if now - self._last_file >= FILE_S:
             self._last_file = now
-            write_whole(self._file, json.dumps(asdict(state)).encode())
+            with contextlib.suppress(OSError):  # only for `status`: a download need not end for it
+                write_whole(self._file, json.dumps(asdict(state)).encode())
 
     def _state(self, statuses: Mapping[str, int], now: float) -> DownloadState:
         self._marks.append((now, sum(statuses.values())))

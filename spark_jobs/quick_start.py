@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from spark_jobs.java import find_java
+from taxonomy.errors import WorkFailedError
 
 _RECORD_S = 300
 _QUICK_COMPILER = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -76,7 +77,7 @@ def record(jars: Sequence[Path]) -> None:
     Replaces what was recorded before.
 
     Raises:
-        OSError, subprocess.SubprocessError: there is no room, or the recording failed; nothing is left then.
+        OSError, subprocess.TimeoutExpired, WorkFailedError: no room, or a step failed; nothing is left then.
     """
     forget()
     (folder() / "jars").mkdir(parents=True)
@@ -104,7 +105,12 @@ def _dump(names: Path) -> None:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
-    subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, timeout=_RECORD_S)
+    done = subprocess.run(
+        command, env=os.environ | environment, check=False, capture_output=True, text=True, timeout=_RECORD_S
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()[-500:]
+        raise WorkFailedError(f"{Path(command[0]).name} ended with {done.returncode}: {said}")
 
 
 def _use_classes() -> None:

@@ -102,9 +102,9 @@ def _running(
     try:
         yield thread, failures
     finally:  # no task may go on once the lock is given back
-        if thread.is_alive():
+        while thread.is_alive():  # again and again, as the work may not have reached Spark yet
             spark.sparkContext.cancelJobGroup(group)
-            thread.join()
+            thread.join(_POLL_SECONDS)
 
 
 def _commit_while(

@@ -53,6 +53,7 @@ _IN_SPARK_ALREADY = (
 )
 """Dependencies of Delta that Spark brings itself; without them there is a tenth to fetch and sessions start sooner."""
 
+_CLASS_PATH = "spark.driver.extraClassPath"
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 EXTRA_CONF_VARIABLE = "TAXAFLOW_SPARK_CONF"
 """Further Spark settings as `key=value;key=value`, for measurements and unusual machines."""
@@ -158,9 +159,11 @@ def _settings() -> dict[str, str]:
         return _DELTA_JARS | settings | {_JAVA_OPTIONS: " ".join(options).strip()}
     quick = quick_start.settings("driver")
     options.insert(0, quick.pop(_JAVA_OPTIONS))
+    class_path = [quick.pop(_CLASS_PATH), extra.get(_CLASS_PATH, "")]
     is_local = settings["spark.master"].startswith("local")
     jars = {"spark.jars.packages": ""} if is_local else _DELTA_JARS  # executors elsewhere are sent them
-    return jars | quick | settings | {_JAVA_OPTIONS: " ".join(options).strip()}
+    joined = {_JAVA_OPTIONS: " ".join(options).strip(), _CLASS_PATH: ":".join(filter(None, class_path))}
+    return jars | quick | settings | joined
 
 
 def _collector(options: str) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from spark_jobs import quick_start
 from spark_jobs.session import get_session, spark_conf_files
+from taxonomy.errors import WorkFailedError
 
 
 def write_spark_defaults() -> Path:
@@ -45,7 +46,7 @@ def main() -> None:
     print(f"set-up: Spark and Delta work; settings in {folder}")
     try:
         quick_start.record(jars)
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, subprocess.TimeoutExpired, WorkFailedError) as error:
         print(f"set-up: sessions will start slowly, as their classes could not be recorded: {error}")
 
 

@@ -109,3 +109,15 @@ def test_contact_in_the_user_agent(user_agent, has_contact):
 def test_fetching_has_the_defaults_of_the_command():
     config, policy = configs.DownloadConfig(root=Path(), dataset="d"), FetchPolicy()
     assert (policy.user_agent, policy.tries, policy.deadline_s) == (config.user_agent, config.tries, config.timeout_s)
+
+
+@pytest.mark.parametrize("user_agent", ["", " x", "Universit\u00e4t/1.0", "a\r\nX-Other: 1", "/1.0", "tab\t"])
+def test_a_user_agent_that_headers_cannot_hold_is_refused(user_agent):
+    with pytest.raises(BadInputError, match="--user-agent"):
+        configs.DownloadConfig(root=Path(), dataset="d", user_agent=user_agent)
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, -1.0, 1e9, float("nan")])
+def test_a_time_limit_beyond_reason_is_refused(timeout_s):
+    with pytest.raises(BadInputError, match="--timeout-s"):
+        configs.DownloadConfig(root=Path(), dataset="d", timeout_s=timeout_s)

@@ -223,6 +223,11 @@ def test_an_address_nobody_can_be_asked_at_is_a_row_not_a_crash(fetcher, url):
     assert (fetched.status, fetched.attempts) == (Status.CONNECTION_ERROR, 0)
 
 
+def test_an_address_that_is_none_stays_so_with_a_base_url(server, fetcher):
+    fetched = made_with(fetcher, base_url=server.url("/")).fetch("http://[half/a")
+    assert (fetched.status, fetched.attempts) == (Status.CONNECTION_ERROR, 0)
+
+
 class Doorkeeper:
     """A gate that notes who passes and refuses one path."""
 

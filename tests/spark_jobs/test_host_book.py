@@ -1,11 +1,14 @@
 """The book of hosts under a clock that the tests turn: rate, sharing, overload, outages, robots.txt."""
 
+import threading
 import time
 from itertools import pairwise
 
 import pytest
 
 from spark_jobs.host_book import FAILURES_OF_OUTAGE, RATE_SHARE, HostBook, HostLease, HostReport
+from spark_jobs.lease_service import CountingBook
+from spark_jobs.leases import Leases
 from spark_jobs.robots import Robots, parse_robots
 from spark_jobs.statuses import Status
 
@@ -242,6 +245,40 @@ def test_a_host_whose_robots_cannot_be_had_is_asked_for_nothing(clock):
     else:
         raise AssertionError("no end")
     assert lease.outage[0] is Status.CONNECTION_ERROR
+
+
+def test_a_process_that_saw_a_host_go_out_probes_it_itself():
+    url, stopped = "http://h/1.jpg", threading.Event()
+    with Leases(CountingBook(HostBook(4))) as leases:
+        for _ in range(FAILURES_OF_OUTAGE):
+            assert leases.enter(url, stopped) is None
+            leases.leave(url, Status.CONNECTION_ERROR, None, None)
+        time.sleep(0.3)  # until the book has heard of it
+        threading.Timer(2.5, stopped.set).start()
+        assert leases.enter(url, stopped) is None
+        leases.leave(url, Status.OK, 200, None)
+        assert leases.enter(url, stopped) is None, "the host is back"
+        leases.leave(url, Status.OK, 200, None)
+
+
+def test_processes_that_ended_without_a_word_are_forgotten(clock):
+    book = HostBook(8, max_rate=100, clock=clock)
+    for n in range(1000):
+        book.exchange(f"gone{n}", [])
+    assert book.exchange_s == 2.0
+    clock.now += 3 * 2.0 + 0.1
+    book.exchange("a", [])
+    assert book.exchange_s == 0.05
+
+
+def test_a_process_without_a_connection_takes_no_moment_of_the_rate(clock):
+    book = HostBook(1, max_rate=100, clock=clock)
+    for client in ("a", "b"):
+        ask(book, client, waiting=0)
+    ask(book, "a", waiting=0, num_outcomes=1, num_throttled=1)
+    leases = [ask(book, client) for client in ("a", "b")]
+    assert sorted(lease.max_running for lease in leases) == [0, 1]
+    assert sorted(len(lease.slots or ()) for lease in leases) == [0, 1]
 
 
 def test_rules_are_those_of_the_standard():

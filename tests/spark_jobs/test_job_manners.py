@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from spark_jobs import download_images, job_manners, table_io
 from spark_jobs.config import DownloadConfig
 from spark_jobs.fetch import Fetcher, FetchPolicy
+from spark_jobs.host_book import HostReport
 from spark_jobs.robots import Robots
 from spark_jobs.tables import DOWNLOADS, PHOTOS, SELECTIONS, SHARD_PLAN
 from spark_jobs.transport import make_transport
@@ -111,11 +113,29 @@ def test_a_huge_robots_txt_counts_as_far_as_it_must_be_read():
         transport = make_transport("requests", 1)
         policy = FetchPolicy(max_bytes=job_manners.ROBOTS_BYTES)
         host = server.url("").removeprefix("http://").rstrip("/")
-        robots = job_manners.read_robots(Fetcher(transport, policy, job_manners.Straight()), "http", host)
+        robots = job_manners.read_robots(Fetcher(transport, policy, job_manners.RobotsGate()), "http", host)
         transport.close()
     assert isinstance(robots, Robots)
     assert robots.allows(server.url("/photos/1/medium.jpg"))
     assert not robots.allows(server.url("/photos/7/medium.jpg"))
+
+
+@pytest.mark.parametrize("as_date", [False, True])
+def test_robots_txt_is_not_asked_for_while_the_host_wants_to_be_left_alone(as_date: bool):
+    with FaultServer() as server:
+        server.add("/robots.txt", faults.first(1, faults.retry_after(2, as_date=as_date), faults.ok(b"")))
+        transport = make_transport("requests", 1)
+        book = job_manners.make_book(FetchPolicy(), transport, max_per_host=4, max_rate=None)
+        host = server.url("").removeprefix("http://").rstrip("/")
+        found, deadline = None, time.monotonic() + 20
+        while found is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+            found = book.exchange("one", [HostReport(host, "http", waiting=1)])[0].robots
+        transport.close()
+        assert found is not None
+        assert found.allows(server.url("/photos/1/medium.jpg"))
+        assert server.record.early_retries == 0
+        assert server.counts() == {"/robots.txt": 2}
 
 
 @pytest.mark.spark
