@@ -165,8 +165,8 @@ class ShardStore:
     def complete_ledger(self) -> None:
         """Append to `downloads` the sidecars of committed shards that it lacks."""
         if self._in_ledger is None:
-            listed = table_io.read_arrow(self.root, DOWNLOADS, ["shard_file"], self._of_dataset())
-            self._in_ledger = set(listed.column("shard_file").unique().to_pylist())
+            listed = table_io.count_values(self.root, DOWNLOADS, ["shard_file"], self._of_dataset())
+            self._in_ledger = set(listed["shard_file"].to_pylist())
         missing = [row for row in self.committed() if row.shard_file not in self._in_ledger]
         for start in range(0, len(missing), _LEDGER_BATCH):
             batch = missing[start : start + _LEDGER_BATCH]

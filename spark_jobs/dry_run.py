@@ -24,7 +24,8 @@ def foresee(spark: "SparkSession", config: DownloadConfig) -> Summary:
     Photos of shards that are planned and not done come first; then those that a new plan would hold.
     """
     started = time.monotonic()
-    planned, fresh = _open_photos(spark, config), _fresh_photos(spark, config)
+    planned = _open_photos(spark, config)
+    fresh = _fresh_photos(spark, config, planned)
     urls = fresh if planned is None else fresh.unionByName(planned)
     hosts = sorted(_per_host(urls, config).items(), key=lambda item: (-item[1], item[0]))
     counts = {"photos_in_open_shards": 0 if planned is None else planned.count(), "photos": sum(n for _, n in hosts)}
@@ -37,22 +38,24 @@ def foresee(spark: "SparkSession", config: DownloadConfig) -> Summary:
 
 def _open_photos(spark: "SparkSession", config: DownloadConfig) -> "DataFrame | None":
     """(photo_id, photo_url) of planned shards without a row; None where nothing was ever planned."""
+    from pyspark.sql import functions as F
+
     if not (table_io.exists(config.root, SHARD_PLAN) and table_io.exists(config.root, SHARDS)):
         return None
     keys = ShardStore(config.root, config.dataset).open_keys(config.splits)
-    plan = table_io.read(spark, config.root, SHARD_PLAN).where(f"dataset = '{config.dataset}'")
+    plan = table_io.read(spark, config.root, SHARD_PLAN).where(F.col("dataset") == config.dataset)
     is_open = spark.createDataFrame(numbered(keys))
     return plan.join(is_open, on=["split", "shard_id"], how="left_semi").select("photo_id", "photo_url")
 
 
-def _fresh_photos(spark: "SparkSession", config: DownloadConfig) -> "DataFrame":
-    """(photo_id, photo_url) of photos that a new plan would hold."""
+def _fresh_photos(spark: "SparkSession", config: DownloadConfig, planned: "DataFrame | None") -> "DataFrame":
+    """(photo_id, photo_url) of photos that a new plan would hold, besides those planned and not done."""
     selections = table_io.read(spark, config.root, SELECTIONS)
     if table_io.exists(config.root, DOWNLOADS):
         asked = photos_to_ask(selections, table_io.read(spark, config.root, DOWNLOADS), config)
     else:
         asked = wanted_photos(selections, config)
-    if (planned := _open_photos(spark, config)) is not None:
+    if planned is not None:
         asked = asked.join(planned.select("photo_id"), on="photo_id", how="left_anti")
     photos = table_io.read(spark, config.root, PHOTOS).select("photo_id", "photo_url")
     return photos.join(asked.select("photo_id"), on="photo_id", how="left_semi")

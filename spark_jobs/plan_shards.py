@@ -57,11 +57,11 @@ def check_base_url(root: Path, config: DownloadConfig, open_keys: Sequence[tuple
     if config.base_url is not None or not open_keys:
         return
     is_path = (pc.field("photo_url") >= "/") & (pc.field("photo_url") < "0")  # "0" follows "/"
-    planned = table_io.read_arrow(root, SHARD_PLAN, ["split", "shard_id", "photo_url"], _of(config) & is_path)
-    wanted = set(open_keys)
-    for photo in planned.to_pylist():
-        if (photo["split"], photo["shard_id"]) in wanted:
-            raise _no_host(photo["photo_url"])
+    shards = table_io.count_values(root, SHARD_PLAN, ["split", "shard_id"], _of(config) & is_path)
+    with_paths = {(shard["split"], shard["shard_id"]) for shard in shards.to_pylist()}
+    for split, shard_id in sorted(with_paths & set(open_keys)):
+        in_shard = _of(config) & is_path & (pc.field("split") == split) & (pc.field("shard_id") == shard_id)
+        raise _no_host(table_io.read_arrow(root, SHARD_PLAN, ["photo_url"], in_shard)["photo_url"][0].as_py())
 
 
 def _of(config: DownloadConfig) -> pc.Expression:
@@ -201,9 +201,8 @@ def _next_shard_ids(root: Path, dataset: str) -> dict[str, int]:
 
 def planned_sizes(root: Path, dataset: str) -> dict[tuple[str, int], int]:
     """(split, shard_id) -> photos, of every shard that any plan of the dataset holds."""
-    planned = table_io.read_arrow(root, SHARD_PLAN, ["split", "shard_id"], pc.field("dataset") == dataset)
-    sizes = planned.group_by(["split", "shard_id"]).aggregate([([], "count_all")]).to_pylist()
-    return {(size["split"], size["shard_id"]): size["count_all"] for size in sizes}
+    sizes = table_io.count_values(root, SHARD_PLAN, ["split", "shard_id"], pc.field("dataset") == dataset)
+    return {(size["split"], size["shard_id"]): size["num_rows"] for size in sizes.to_pylist()}
 
 
 def planned_shard_ids(root: Path, dataset: str) -> dict[str, set[int]]:

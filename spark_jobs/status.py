@@ -74,10 +74,9 @@ def _counts(root: Path, dataset: str | None) -> dict[str, dict[str, int]]:
     if not table_io.exists(root, SELECTIONS):
         return {}
     where = None if dataset is None else pc.field("dataset") == dataset
-    rows = table_io.read_arrow(root, SELECTIONS, ["dataset", "fate"], where)
     found: dict[str, dict[str, int]] = {}
-    for group in rows.group_by(["dataset", "fate"]).aggregate([([], "count_all")]).to_pylist():
-        found.setdefault(group["dataset"], {})[group["fate"]] = group["count_all"]
+    for group in table_io.count_values(root, SELECTIONS, ["dataset", "fate"], where).to_pylist():
+        found.setdefault(group["dataset"], {})[group["fate"]] = group["num_rows"]
     return found
 
 
@@ -88,8 +87,7 @@ def _dataset_state(root: Path, name: str, fates: dict[str, int]) -> DatasetState
     # Before `shards`, so that a shard committed meanwhile is in neither or in `shards` alone.
     outcomes = table_io.read_arrow(root, DOWNLOADS, ["photo_id", "status", "shard_file"], of_dataset)
     shards = table_io.read_arrow(root, SHARDS, ["shard_file", "shard_id", "num_bytes"], of_dataset)
-    plan = table_io.read_arrow(root, SHARD_PLAN, ["split", "shard_id"], of_dataset)
-    num_planned = plan.group_by(["split", "shard_id"]).aggregate([]).num_rows
+    num_planned = table_io.count_values(root, SHARD_PLAN, ["split", "shard_id"], of_dataset).num_rows
     num_bytes = sum(shards.column("num_bytes").to_pylist())
     return DatasetState(name, fates, num_planned, shards.num_rows, _latest_statuses(outcomes, shards), num_bytes)
 

@@ -141,6 +141,24 @@ def read_arrow(
     return arrow_dataset(root, table).to_table(columns=columns, filter=where)
 
 
+def count_values(root: Path, table: Table, columns: list[str], where: pc.Expression | None = None) -> pa.Table:
+    """The distinct values of `columns` and `num_rows`, how many rows have them; no more in memory than the result.
+
+    Raises:
+        BadInputError: as `open_table`.
+    """
+    rows = arrow_dataset(root, table)
+    counted = [
+        pa.Table.from_batches([batch]).group_by(columns).aggregate([([], "count_all")])
+        for batch in rows.to_batches(columns=columns, filter=where)
+        if batch.num_rows
+    ]
+    if not counted:
+        return rows.schema.empty_table().select(columns).append_column("num_rows", pa.array([], pa.int64()))
+    found = pa.concat_tables(counted).group_by(columns).aggregate([("count_all", "sum")])
+    return found.rename_columns([*columns, "num_rows"])
+
+
 def append_rows(root: Path, table: Table, rows: Sequence[dict[str, object]]) -> None:
     """Append rows by one commit of delta-rs; none means no commit."""
     if rows:
