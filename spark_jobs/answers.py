@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from spark_jobs.statuses import Status
-from spark_jobs.transport import Headers, Response
+from spark_jobs.transport import Headers, Response, whole_number
 
 OBJECT_STORES = ("amazonaws.com", "storage.googleapis.com", "blob.core.windows.net")
 """Hosts of object stores, with all their subdomains."""
@@ -16,6 +16,9 @@ OBJECT_STORE_HEADERS = ("x-amz-request-id", "x-amz-id-2", "x-guploader-uploadid"
 
 OPT_OUTS = frozenset({"noai", "noimageai", "noml", "noindex", "noimageindex", "none"})
 """X-Robots-Tag rules that forbid the use as data; `none` means noindex, nofollow."""
+
+LONGEST_RETRY_AFTER_S = 10**9
+"""What a longer Retry-After in seconds counts as: some thirty years."""
 
 _RULES_WITH_VALUES = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
 
@@ -86,8 +89,9 @@ def retry_after_s(headers: Headers) -> float | None:
     A date is taken against the server's own clock where it sends one. Source: RFC 9110 section 10.2.3.
     """
     value = (headers.get("retry-after") or "").strip()
-    if value.isascii() and value.isdigit():
-        return float(min(int(value), 10**9))
+    seconds = whole_number(value, LONGEST_RETRY_AFTER_S)
+    if seconds is not None:
+        return float(seconds)
     then = _timestamp(value)
     if then is None:
         return None

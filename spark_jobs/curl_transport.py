@@ -31,6 +31,17 @@ READ_BYTES = 256 * 1024
 _LOOK_S = 0.25
 """How often running requests are looked at for silence."""
 
+_BLIND_NAP_MS = 10
+"""How long to wait, ms, while the socket of a request cannot be watched.
+
+Source: curl_multi_fdset(3): it leaves out sockets whose descriptor is not below FD_SETSIZE, 1,024.
+"""
+
+_LONGEST_MS = 2**31 - 1
+"""Source: libcurl's CURLOPT_TIMEOUT_MS takes no more; some 25 days."""
+
+_CLOSED = "the transport was closed"
+
 _TLS_ERRORS = frozenset({35, 51, 53, 54, 58, 59, 60, 64, 66, 77, 80, 82, 83, 90, 91, 98})
 """Source: libcurl-errors(3), the codes of TLS and certificates."""
 
@@ -67,6 +78,7 @@ class CurlTransport:
         self._ca = ca or ca_file()
         self._proxies = urllib.request.getproxies()
         self._loop: _Loop | None = None
+        self._closed = False
         self._lock = threading.Lock()
 
     def send(self, request: Request) -> Response:
@@ -75,20 +87,25 @@ class CurlTransport:
             url = _plain_url(request.url)
         except ValueError as invalid:
             raise TransportFailure(Status.CONNECTION_ERROR, str(invalid)) from invalid
-        with self._lock:
-            if self._loop is None:
-                self._loop = _Loop(self._ca, self._proxies.get("no", ""))
-            loop = self._loop
+        loop = self._loop or self._start()
         exchange = _Exchange(request, url, self._proxy_for(url))
         loop.run(exchange)
         return exchange.result()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; what is under way or sent later fails."""
         with self._lock:
-            if self._loop is not None:
+            if self._loop is not None and not self._closed:
                 self._loop.close()
-            self._loop = None
+            self._closed = True
+
+    def _start(self) -> "_Loop":
+        with self._lock:
+            if self._closed and self._loop is None:
+                raise TransportFailure(Status.CONNECTION_ERROR, _CLOSED)
+            if self._loop is None:
+                self._loop = _Loop(self._ca, self._proxies.get("no", ""))
+            return self._loop
 
     def _proxy_for(self, url: str) -> str:
         if not self._proxies:
@@ -105,32 +122,58 @@ class _Loop:
         self._waiting: deque[_Exchange] = deque()
         self._running: dict[pycurl.Curl, _Exchange] = {}
         self._idle: list[pycurl.Curl] = []
-        self._ear, self._bell = os.pipe()
+        self._wake_reader, self._wake_writer = os.pipe()
         self._asleep = False
-        self._ending = False
+        self._ended: str | None = None
+        """Why nothing is sent any more; once set under the lock, nothing is queued and nobody wakes the thread."""
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._drive, name="curl", daemon=True)
         self._thread.start()
 
     def run(self, exchange: "_Exchange") -> None:
         """Send a request and wait until it has ended."""
-        self._waiting.append(exchange)
-        self._ring()
+        with self._lock:
+            if self._ended is not None:
+                exchange.give_up(self._ended)
+                return
+            self._waiting.append(exchange)
+            self._wake()
         exchange.ended.acquire()
 
     def close(self) -> None:
-        self._ending = True
-        self._ring()
+        """End the thread and every request; to be called once."""
+        with self._lock:
+            self._ended = self._ended or _CLOSED
+            self._wake()
         self._thread.join()
+        with self._lock:
+            os.close(self._wake_reader)
+            os.close(self._wake_writer)
 
-    def _ring(self) -> None:
+    def _wake(self) -> None:
         if self._asleep:  # set before the thread looks at the queue for the last time
-            os.write(self._bell, b"x")
+            os.write(self._wake_writer, b"x")
 
     def _drive(self) -> None:
+        try:
+            self._send_all()
+        except Exception as error:  # whatever it is: nobody may wait for a thread that is gone
+            with self._lock:
+                self._ended = self._ended or f"the transport broke: {error!r}"
+        assert self._ended is not None
+        for exchange in [*self._running.values(), *self._waiting]:
+            exchange.give_up(self._ended)
+        for handle in [*self._running, *self._idle]:
+            handle.close()
+        self._multi.close()
+
+    def _send_all(self) -> None:
+        """Send what is queued until the end."""
         next_look = 0.0
-        while not self._ending:
+        while self._ended is None:
             while self._waiting:
-                self._begin(self._waiting.popleft())
+                self._begin(self._waiting[0])
+                self._waiting.popleft()  # only now: what fails unforeseen in between is still known as unanswered
             self._multi.perform()
             self._collect()
             if (now := time.monotonic()) >= next_look:
@@ -139,36 +182,39 @@ class _Loop:
                     if exchange.is_stuck():
                         self._end(handle, None)
             self._sleep()
-        for exchange in [*self._running.values(), *self._waiting]:
-            exchange.ended.release()
-        for handle in [*self._running, *self._idle]:
-            handle.close()
-        self._multi.close()
-        os.close(self._ear)
-        os.close(self._bell)
 
     def _sleep(self) -> None:
         """Wait until a socket is ready, libcurl's next deadline, or a request to send."""
         self._asleep = True
         try:
-            if self._waiting or self._ending:
+            if self._waiting or self._ended is not None:
                 return
-            reading, writing, failing = self._multi.fdset()
-            timeout_s = self._multi.timeout() / 1000
-            longest_s = _LOOK_S if self._running else None
-            if timeout_s >= 0 and self._running:
-                longest_s = min(_LOOK_S, timeout_s)
-            ready, _, _ = select.select([self._ear, *reading], writing, failing, longest_s)
-            if self._ear in ready:
-                os.read(self._ear, 4096)
+            reading, writing, _ = self._multi.fdset()  # libcurl never fills the third
+            poll = select.poll()  # unlike select it takes descriptors of any size, such as the pipe's
+            poll.register(self._wake_reader, select.POLLIN)
+            for socket in reading:
+                poll.register(socket, select.POLLIN)
+            for socket in writing:
+                poll.register(socket, select.POLLOUT | (select.POLLIN if socket in reading else 0))
+            ready = poll.poll(self._longest_sleep_ms(len(reading) + len(writing)))
+            if any(descriptor == self._wake_reader for descriptor, _ in ready):
+                os.read(self._wake_reader, 4096)
         finally:
             self._asleep = False
+
+    def _longest_sleep_ms(self, num_watched: int) -> int | None:
+        """How long libcurl and the look for silence can wait; None: for ever."""
+        if not self._running:
+            return None
+        longest_ms = int(_LOOK_S * 1000) if num_watched >= len(self._running) else _BLIND_NAP_MS
+        timeout_ms = self._multi.timeout()
+        return longest_ms if timeout_ms < 0 else min(longest_ms, timeout_ms)
 
     def _begin(self, exchange: "_Exchange") -> None:
         handle = self._idle.pop() if self._idle else self._new_handle()
         try:
             exchange.prepare(handle)
-        except (pycurl.error, UnicodeError) as refused:  # a value that libcurl does not take, such as a proxy's
+        except (pycurl.error, ValueError, TypeError) as refused:  # a value that libcurl does not take, as a proxy's
             self._idle.append(handle)
             exchange.error = pycurl.E_URL_MALFORMAT, str(refused)
             exchange.ended.release()
@@ -217,12 +263,17 @@ class _Exchange:
         self._failure: TransportFailure | None = None
         self._give_up_draining = 0.0
 
+    def give_up(self, reason: str) -> None:
+        """End without an answer, for the transport's own reason."""
+        self._failure = self._failure or TransportFailure(Status.CONNECTION_ERROR, reason)
+        self.ended.release()
+
     def prepare(self, handle: pycurl.Curl) -> None:
         request = self._request
         handle.setopt(pycurl.URL, self._url)
         handle.setopt(pycurl.PROXY, self._proxy)
-        handle.setopt(pycurl.TIMEOUT_MS, max(1, int(request.deadline_s * 1000)))
-        handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(min(request.connect_timeout_s, request.deadline_s) * 1000)))
+        handle.setopt(pycurl.TIMEOUT_MS, _milliseconds(request.deadline_s))
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(min(request.connect_timeout_s, request.deadline_s)))
         headers = {"Accept-Encoding": "identity", **request.headers}
         handle.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()])
         handle.setopt(pycurl.HEADERFUNCTION, self._take_header)
@@ -238,7 +289,7 @@ class _Exchange:
             if self.error is not None:
                 raise self._as_failure(*self.error)
             if self._body is None:
-                raise TransportFailure(Status.CONNECTION_ERROR, "the transport was closed")
+                raise TransportFailure(Status.CONNECTION_ERROR, "the answer has no headers")
             return Response(self._http_status, self._headers, self._body.finish())
         except TransportFailure as failure:
             raise TransportFailure(failure.status, str(failure), self._http_status or None) from failure
@@ -296,6 +347,15 @@ class _Exchange:
                 return silence
             return TransportFailure(Status.TIMEOUT, text)
         return TransportFailure(Status.TLS_ERROR if code in _TLS_ERRORS else Status.CONNECTION_ERROR, text)
+
+
+def _milliseconds(seconds: float) -> int:
+    """A time limit as libcurl takes it; 0 would mean none.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    return max(1, int(min(seconds * 1000, _LONGEST_MS)))
 
 
 def _plain_url(url: str) -> str:

@@ -22,6 +22,9 @@ DRAIN_BYTES = 16 * 1024
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """The first of these that is set names the certificates to trust; else certifi's are."""
 
+_HUGE_BYTES = 10**18
+"""What a longer Content-Length counts as; no body is so long."""
+
 
 class Headers:
     """Response headers in their order; names compare without case, and may repeat."""
@@ -104,7 +107,7 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Close every idle connection."""
+        """Close every idle connection; to be called when nothing is sent any more."""
         ...
 
 
@@ -203,9 +206,23 @@ class BodyCollector:
 
 
 def announced_bytes(headers: Headers) -> int | None:
-    """The Content-Length; None where there is none that is a number."""
-    value = headers.get("content-length")
-    return int(value) if value is not None and value.isascii() and value.isdigit() else None
+    """The Content-Length, at most 10**18; None where there is none that is a number."""
+    return whole_number(headers.get("content-length") or "", _HUGE_BYTES)
+
+
+def whole_number(text: str, most: int) -> int | None:
+    """The number that ASCII digits write, at most `most`; None for any other text.
+
+    A header may be longer than the 4,300 digits that `int` takes.
+    """
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0")[: len(str(most)) + 1]  # one digit more is already too much
+    return min(int(digits or "0"), most)
+
+
+_NUM_TELLING_BYTES = {"gzip": 1, "x-gzip": 1, "deflate": 2}
+"""How many bytes of a body must be there to tell whether and how it is compressed, by Content-Encoding."""
 
 
 class BodyDecoder:
@@ -221,15 +238,20 @@ class BodyDecoder:
         self._size = 0
         self._inflater: zlib._Decompress | None = None
         self._started = False
+        self._start = b""
 
     def decode(self, data: bytes) -> bytes:
-        """The decoded form of the next piece.
+        """The decoded form of the next piece; empty while it is not yet known how the body is compressed.
 
         Raises:
             TransportFailure: too_large, or connection_error where the compressed data is damaged.
         """
         if not self._started:
-            self._started = True
+            data = self._start + data
+            if len(data) < _NUM_TELLING_BYTES.get(self._encoding, 0):
+                self._start = data
+                return b""
+            self._started, self._start = True, b""
             self._inflater = self._make_inflater(data)
         decoded = data if self._inflater is None else self._inflate(data)
         self._size += len(decoded)
@@ -243,7 +265,7 @@ class BodyDecoder:
         Raises:
             TransportFailure: connection_error, where it did not.
         """
-        if self._inflater is not None and not self._inflater.eof:
+        if self._start or (self._inflater is not None and not self._inflater.eof):
             raise TransportFailure(Status.CONNECTION_ERROR, f"{self._encoding} body ends early")
 
     def _make_inflater(self, start: bytes) -> "zlib._Decompress | None":
