@@ -9,7 +9,7 @@ TESTS := $(BIN)/python -m pytest -q -n $${TEST_PROCESSES:-2} --dist loadfile --n
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-$(DONE): pyproject.toml constraints.txt set_up.sh
+$(DONE): pyproject.toml constraints.txt set_up.sh spark_jobs/set_up.py spark_jobs/quick_start.py
 	@./set_up.sh
 
 setup: $(DONE)  ## Make .venv, install pinned packages, check Java, fetch the Delta jars

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from spark_jobs.java import find_java
+from spark_jobs.publish import write_whole
 from taxonomy.errors import WorkFailedError
 
 _RECORD_S = 300
@@ -35,8 +36,11 @@ def folder() -> Path:
 
 
 def is_there() -> bool:
-    """Whether set-up made the archive."""
-    return _archive().is_file()
+    """Whether set-up made the archive and all of it is there: on one cut short the JVM ends."""
+    try:
+        return _archive().stat().st_size == int(_size_file().read_text())
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def settings(part: str) -> dict[str, str]:
@@ -45,10 +49,8 @@ def settings(part: str) -> dict[str, str]:
     Args:
         part: driver or executor.
     """
-    return {
-        f"spark.{part}.extraClassPath": _class_path(),
-        f"spark.{part}.extraJavaOptions": f"-XX:SharedArchiveFile={_archive()} -Xlog:cds*=off",
-    }
+    options = f'"-XX:SharedArchiveFile={_archive()}" -XX:+VerifySharedSpaces -Xlog:cds*=off'
+    return {f"spark.{part}.extraClassPath": _class_path(), f"spark.{part}.extraJavaOptions": options}
 
 
 def spark_folder() -> Path:
@@ -60,6 +62,11 @@ def spark_folder() -> Path:
 
 def _archive() -> Path:
     return folder() / "classes.jsa"
+
+
+def _size_file() -> Path:
+    """Says how many bytes the archive has."""
+    return folder() / "classes.size"
 
 
 def _class_path() -> str:
@@ -86,7 +93,7 @@ def record(jars: Sequence[Path]) -> None:
             shutil.copy(jar, folder() / "jars" / jar.name)
         with tempfile.TemporaryDirectory(prefix="taxaflow-set-up-") as scratch:
             names = Path(scratch, "classes.txt")
-            options = f"{_QUICK_COMPILER} -XX:DumpLoadedClassList={names}"
+            options = f'{_QUICK_COMPILER} "-XX:DumpLoadedClassList={names}"'
             conf = {"spark.driver.extraClassPath": _class_path(), "spark.driver.extraJavaOptions": options}
             environment = {"TAXAFLOW_SPARK_CONF": ";".join(f"{key}={value}" for key, value in conf.items())}
             _run([sys.executable, "-m", "spark_jobs.quick_start"], environment)
@@ -102,6 +109,7 @@ def _dump(names: Path) -> None:
     options = [f"-XX:SharedClassListFile={names}", f"-XX:SharedArchiveFile={unfinished}", *_QUICK_COMPILER.split()]
     _run([str(find_java()[0]), "-Xshare:dump", *options, "-Xlog:cds*=off", "-Xmx1g", "-cp", _class_path()], {})
     unfinished.replace(_archive())
+    write_whole(_size_file(), str(_archive().stat().st_size).encode())
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:

@@ -43,7 +43,8 @@ def main() -> None:
     num_rows, jars = check_delta()
     if num_rows != 3:
         sys.exit(f"set-up: Delta gave {num_rows} rows instead of 3")
-    print(f"set-up: Spark and Delta work; settings in {folder}")
+    print(f"set-up: Spark and Delta work; settings in {folder}", flush=True)
+    print("set-up: recording classes, so that later commands start a third sooner (a minute)", flush=True)
     try:
         quick_start.record(jars)
     except (OSError, subprocess.TimeoutExpired, WorkFailedError) as error:

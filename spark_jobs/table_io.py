@@ -142,21 +142,20 @@ def read_arrow(
 
 
 def count_values(root: Path, table: Table, columns: list[str], where: pc.Expression | None = None) -> pa.Table:
-    """The distinct values of `columns` and `num_rows`, how many rows have them; no more in memory than the result.
+    """The distinct values of `columns` and `num_rows`, how many rows have them (int64).
+
+    The rows pass by in batches: in memory are the result and one batch.
 
     Raises:
         BadInputError: as `open_table`.
     """
     rows = arrow_dataset(root, table)
-    counted = [
-        pa.Table.from_batches([batch]).group_by(columns).aggregate([([], "count_all")])
-        for batch in rows.to_batches(columns=columns, filter=where)
-        if batch.num_rows
-    ]
-    if not counted:
-        return rows.schema.empty_table().select(columns).append_column("num_rows", pa.array([], pa.int64()))
-    found = pa.concat_tables(counted).group_by(columns).aggregate([("count_all", "sum")])
-    return found.rename_columns([*columns, "num_rows"])
+    found = rows.schema.empty_table().select(columns).append_column("num_rows", pa.array([], pa.int64()))
+    for batch in rows.to_batches(columns=columns, filter=where):
+        ones = pa.repeat(pa.scalar(1, pa.int64()), batch.num_rows)
+        seen = pa.concat_tables([found, pa.Table.from_batches([batch]).append_column("num_rows", ones)])
+        found = seen.group_by(columns).aggregate([("num_rows", "sum")]).rename_columns([*columns, "num_rows"])
+    return found
 
 
 def append_rows(root: Path, table: Table, rows: Sequence[dict[str, object]]) -> None:

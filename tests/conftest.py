@@ -1,7 +1,6 @@
 """What the lanes share: one Spark session, where shared data lies, and a fresh data root."""
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +24,7 @@ SMALL_SPARK = {
 INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 """Settings of the session of the tests: to compile a plan takes longer than to run it over a few rows.
 
-The processes that tests start compile theirs, as users' do.
+The commands that tests start compile theirs, as users' do; only those of the standalone cluster do not.
 """
 
 
@@ -43,13 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def spark() -> "Iterator[SparkSession]":
     """The one Spark session of a test run: local[2], few partitions."""
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("TAXAFLOW_DRIVER_MEMORY", "1g")
-    settings = SMALL_SPARK | INTERPRETED
-    os.environ.setdefault("TAXAFLOW_SPARK_CONF", ";".join(f"{key}={value}" for key, value in settings.items()))
     from spark_jobs.session import get_session
 
-    session = get_session("taxaflow tests")
+    settings = ";".join(f"{key}={value}" for key, value in (SMALL_SPARK | INTERPRETED).items())
+    own = {"TAXAFLOW_DRIVER_MEMORY": "1g", "TAXAFLOW_SPARK_CONF": settings}
+    with pytest.MonkeyPatch.context() as environment:  # commands that tests start have a session as users have
+        for name in own.keys() - os.environ.keys():
+            environment.setenv(name, own[name])
+        session = get_session("taxaflow tests")
     yield session
     session.stop()
 

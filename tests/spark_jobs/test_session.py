@@ -17,7 +17,8 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("PYSPARK_GATEWAY_PORT", "JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS"):
         monkeypatch.delenv(name, raising=False)
     quick_start.folder().mkdir(parents=True)
-    (quick_start.folder() / "classes.jsa").touch()
+    (quick_start.folder() / "classes.jsa").write_bytes(b"classes")
+    (quick_start.folder() / "classes.size").write_text("7")
     return quick_start.folder()
 
 
@@ -43,6 +44,11 @@ def test_a_jvm_is_told_one_collector(recorded: Path, monkeypatch: pytest.MonkeyP
 def test_only_sessions_elsewhere_are_sent_delta(recorded: Path, monkeypatch: pytest.MonkeyPatch):
     assert settings(monkeypatch, "")["spark.jars.packages"] == ""
     assert settings(monkeypatch, "spark.master=spark://host:7077")["spark.jars.packages"] == session.DELTA_PACKAGE
+
+
+def test_an_archive_cut_short_counts_as_none(recorded: Path, monkeypatch: pytest.MonkeyPatch):
+    (recorded / "classes.jsa").write_bytes(b"class")
+    assert "spark.driver.extraClassPath" not in settings(monkeypatch, "")
 
 
 def test_without_a_recording_delta_comes_from_the_jar_cache(recorded: Path, monkeypatch: pytest.MonkeyPatch):
