@@ -1,6 +1,7 @@
 """CPU time and memory by group of processes, of real trees; what the processes say of themselves is the truth."""
 
 import os
+import shlex
 import sys
 
 import pytest
@@ -68,7 +69,7 @@ def spark_like(tmp_path):
     fork = f"import os\nif os.fork() == 0:\n    {hold}    t = 0.3\nelse:\n    t = 0.1\n" + BURN.format(seconds="t")
     fork += "import time\ntime.sleep(0.2)\n"
     (tmp_path / "worker.py").write_text(fork)
-    below = f"{sys.executable} {tmp_path / 'worker.py'}; sleep 0.5; true"
+    below = f"{shlex.join([sys.executable, str(tmp_path / 'worker.py')])}; sleep 0.5; true"
     code = f"import subprocess\nsubprocess.run([{str(tmp_path / 'java')!r}, '-c', {below!r}])\n" + BURN.format(
         seconds=0.2
     )
