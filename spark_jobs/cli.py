@@ -3,9 +3,6 @@
 import dataclasses
 import importlib
 import inspect
-import logging
-import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -13,7 +10,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from spark_jobs import config as configs
-from taxonomy.errors import BadInputError, TaxaflowError
+from taxonomy.ending import end, ending
+from taxonomy.errors import BadInputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Metadata files to verified image shards.")
 
@@ -36,7 +34,7 @@ def run_job(config_class: type, job: str, flags: dict[str, Any]) -> None:
         flags: what the command line gave, None where a flag was not used; `config` and `debug` included.
     """
     module_name, _, command = job.partition(":")
-    with ending(debug=flags.pop("debug")):
+    with ending(flags.pop("debug"), (typer.Exit,)):
         config = _config(config_class, flags.pop("config"), flags, f"taxaflow data {command}")
         run_config(module_name, config)
 
@@ -64,45 +62,6 @@ def run_config(module_name: str, config: Any) -> None:
 
         spark = get_session(f"taxaflow {module_name.rsplit('.', 1)[-1]}", config.root / "logs" / "spark.log")
         print_summary(module.run(spark, config))
-
-
-class ending:
-    """Turn exceptions into one line on stderr and the documented exit code; --debug adds the trace."""
-
-    def __init__(self, debug: bool) -> None:
-        self._debug = debug
-        logging.basicConfig(
-            level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-        )
-        logging.getLogger("py4j").setLevel(logging.WARNING)
-
-    def __enter__(self) -> None:
-        """Nothing to set up."""
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        """End the process if the block failed."""
-        if error is None or isinstance(error, SystemExit | typer.Exit):
-            return
-        if self._debug:
-            traceback.print_exception(error)
-        _end(error)
-
-
-def _end(error: BaseException) -> NoReturn:
-    sys.stdout.flush()
-    if isinstance(error, KeyboardInterrupt):
-        line, code = "interrupted; run the same command again to go on", 130
-    elif isinstance(error, TaxaflowError):
-        line, code = str(error), error.exit_code
-    else:
-        line, code = f"{type(error).__name__}: {_first_line(error)} (--debug shows the trace)", 1
-    print(f"taxaflow: {line}", file=sys.stderr, flush=True)
-    raise SystemExit(code)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else "no message"
 
 
 def _flag_type(field: dataclasses.Field) -> Any:
@@ -172,7 +131,7 @@ def status(
 
     Example: taxaflow data status --root data
     """
-    with ending(debug):
+    with ending(debug, (typer.Exit,)):
         from spark_jobs.show import print_status
 
         asked = _config(configs.StatusConfig, config, {"root": root, "dataset": dataset}, "taxaflow data status")
@@ -188,7 +147,7 @@ def run_all(
 
     Example: taxaflow data run --config pipeline.toml
     """
-    with ending(debug):
+    with ending(debug, (typer.Exit,)):
         from spark_jobs.run_pipeline import run_pipeline
 
         run_pipeline(config)
@@ -203,7 +162,7 @@ def doctor(
 
     Example: taxaflow doctor --root data
     """
-    with ending(debug):
+    with ending(debug, (typer.Exit,)):
         from spark_jobs.show import print_findings
 
         print_findings(_config(configs.DoctorConfig, config, {"root": root}, "taxaflow doctor").root)
@@ -231,7 +190,7 @@ def _end_usage(error: BaseException) -> NoReturn:
     if isinstance(error, typer.Exit):
         raise SystemExit(error.exit_code)
     if isinstance(error, typer.Abort):
-        _end(KeyboardInterrupt())
+        end(KeyboardInterrupt())
     if message := getattr(error, "format_message", None):
-        _end(BadInputError(f"{message()}; --help shows the flags"))
-    _end(error)
+        end(BadInputError(f"{message()}; --help shows the flags"))
+    end(error)

@@ -2,13 +2,14 @@
 
 import atexit
 import importlib.util
+import logging
 import os
 import re
 import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,8 @@ _IN_SPARK_ALREADY = (
 
 _CLASS_PATH = "spark.driver.extraClassPath"
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+_DAEMON = "spark.python.daemon.module"
+_WORKER_PATH = "spark.executorEnv.PYTHONPATH"
 EXTRA_CONF_VARIABLE = "TAXAFLOW_SPARK_CONF"
 """Further Spark settings as `key=value;key=value`, for measurements and unusual machines."""
 
@@ -98,6 +101,7 @@ def get_session(app_name: str, log: Path | None = None) -> "SparkSession":
 
     if not under_spark_submit():
         find_java()
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # else --debug shows every call to the JVM
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     builder = SparkSession.builder.appName(app_name)
@@ -154,16 +158,26 @@ def _settings() -> dict[str, str]:
     if under_spark_submit():
         return settings | extra
     settings |= _DELTA_CONF | _local_settings() | extra
+    is_local = settings["spark.master"].startswith("local")
+    if is_local:
+        settings |= _daemon_settings(extra)
     options = [*_collector(extra.get(_JAVA_OPTIONS, "")), extra.get(_JAVA_OPTIONS, "")]
     if not quick_start.is_there():
         return _DELTA_JARS | settings | {_JAVA_OPTIONS: " ".join(options).strip()}
     quick = quick_start.settings("driver")
     options.insert(0, quick.pop(_JAVA_OPTIONS))
     class_path = [quick.pop(_CLASS_PATH), extra.get(_CLASS_PATH, "")]
-    is_local = settings["spark.master"].startswith("local")
     jars = {"spark.jars.packages": ""} if is_local else _DELTA_JARS  # executors elsewhere are sent them
     joined = {_JAVA_OPTIONS: " ".join(options).strip(), _CLASS_PATH: ":".join(filter(None, class_path))}
     return jars | quick | settings | joined
+
+
+def _daemon_settings(extra: Mapping[str, str]) -> dict[str, str]:
+    """Python workers start from spark_jobs/taxaflow_daemon.py, unless the user chose another daemon."""
+    if _DAEMON in extra:
+        return {}
+    path = os.pathsep.join(filter(None, (str(Path(__file__).parent), extra.get(_WORKER_PATH))))
+    return {_DAEMON: "taxaflow_daemon", _WORKER_PATH: path}
 
 
 def _collector(options: str) -> list[str]:

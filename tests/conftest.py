@@ -28,6 +28,16 @@ The commands that tests start compile theirs, as users' do; only those of the st
 """
 
 
+TORCH_FOLDERS = ("trainer", "evaluation")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the tests that import torch unread where the lane has none of them."""
+    if "not torch" in config.option.markexpr and collection_path.parent.name in TORCH_FOLDERS:
+        return "pytest.mark.torch" in collection_path.read_text("utf-8") if collection_path.is_file() else None
+    return None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest: the end of a run, where one process waits for the other, stays short."""
     sizes = Counter(item.path for item in items if item.get_closest_marker("spark"))

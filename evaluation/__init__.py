@@ -1,0 +1,1 @@
+"""Checkpoint and benchmark to results and report; never imports the trainer."""

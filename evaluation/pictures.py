@@ -1,0 +1,67 @@
+"""A picture as a model sees it in evaluation: the pixels of open_clip's evaluation transform, before normalisation.
+
+Decoded, resized and cropped by Pillow alone, so that loading workers need no torch. As in open_clip, the orientation
+in EXIF is not applied and the mode is changed to RGB last.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from evaluation.errors import UnreadableImage
+
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+def eval_picture(
+    source: bytes | Path, size: int, interpolation: str = "bicubic", resize_mode: str = "shortest"
+) -> np.ndarray:
+    """Pixels [size, size, 3], uint8 RGB, writable.
+
+    Args:
+        source: the encoded picture, or its file.
+        size: side, px.
+        interpolation: "bicubic" or "bilinear".
+        resize_mode: "shortest": the short side becomes `size`, then the centre is cut out; "squash": both sides do;
+            "longest": the long side does, then black is added on both sides.
+
+    Raises:
+        UnreadableImage: it cannot be opened or decoded whole.
+    """
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            fitted = _fit(picture, size, _FILTERS[interpolation], resize_mode)
+            return np.array(fitted.convert("RGB"))
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
+        # Pillow's plugins raise SyntaxError and ValueError for headers that make no sense
+        name = f"{len(source)} bytes" if isinstance(source, bytes) else str(source)
+        raise UnreadableImage(f"{name}: {error}") from error
+
+
+def _fit(picture: Image.Image, size: int, filter_: Image.Resampling, resize_mode: str) -> Image.Image:
+    width, height = picture.size
+    if resize_mode == "squash":
+        return picture.resize((size, size), filter_)
+    if resize_mode == "longest":
+        ratio = max(width, height) / size
+        return _centre(picture.resize((round(width / ratio), round(height / ratio)), filter_), size)
+    short = min(width, height)
+    if short == size:  # torchvision leaves such a picture as it is
+        return _centre(picture, size)
+    # torchvision rounds the long side down
+    long = int(size * max(width, height) / short)
+    return _centre(picture.resize((size, long) if width <= height else (long, size), filter_), size)
+
+
+def _centre(picture: Image.Image, size: int) -> Image.Image:
+    """The middle size x size px; black where the picture ends before."""
+    width, height = picture.size
+    if width < size or height < size:
+        wide = Image.new(picture.mode, (max(width, size), max(height, size)))
+        wide.paste(picture, (max(0, (size - width) // 2), max(0, (size - height) // 2)))
+        picture, (width, height) = wide, wide.size
+    # halves go to the even side, as in torchvision
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    return picture.crop((left, top, left + size, top + size))

@@ -1,0 +1,69 @@
+"""Class name -> the texts that stand for the class in a zero-shot classifier.
+
+`openai80` averages OpenAI's 80 ImageNet templates, the published protocol; the caption kinds are the texts that
+models here were trained on (taxonomy/captions.py).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from evaluation.errors import BadInput
+from taxonomy.captions import CAPTION_KINDS, CaptionFields, captions
+
+OPENAI, OPENAI_AND_PLAIN = "openai80", "openai81"
+"""OpenAI's templates, and these with `a photo of X.`, as BioCLIP's training code scores."""
+
+PROMPT_SETS = (OPENAI, OPENAI_AND_PLAIN, *CAPTION_KINDS)
+"""Every set by its name; a caption kind stands for its one text."""
+
+
+def label_prompts(label: str, prompt_set: str) -> list[str]:
+    """The texts of a class that is only a name ("Turdus merula").
+
+    Raises:
+        BadInput: no such set, or a caption kind that needs more than a name.
+    """
+    is_common = prompt_set in ("com", "common_name")
+    fields = CaptionFields(None if is_common else label, label if is_common else None, lineage={})
+    return taxon_prompts(fields, prompt_set, label)
+
+
+def taxon_prompts(fields: CaptionFields, prompt_set: str, label: str) -> list[str]:
+    """The texts of a class whose taxon is known; templates of OpenAI's are filled with the label.
+
+    Raises:
+        BadInput: no such set, or the taxon lacks what the caption kind needs.
+    """
+    if prompt_set in (OPENAI, OPENAI_AND_PLAIN):
+        plain = [f"a photo of {label}."] if prompt_set == OPENAI_AND_PLAIN else []
+        return [template(label) for template in openai_templates()] + plain
+    if prompt_set not in CAPTION_KINDS:
+        raise BadInput(f"no prompt set {prompt_set}: one of {', '.join(PROMPT_SETS)} is allowed")
+    text = captions(fields).get(prompt_set)
+    if text is None:
+        raise BadInput(f"class {label!r} has no caption of kind {prompt_set}: its taxon lacks a name")
+    return [text]
+
+
+def openai_templates() -> Sequence:
+    """OpenAI's 80 ImageNet templates: functions of a class name.
+
+    Source: open_clip's OPENAI_IMAGENET_TEMPLATES.
+    """
+    from open_clip import OPENAI_IMAGENET_TEMPLATES
+
+    return OPENAI_IMAGENET_TEMPLATES
+
+
+def all_prompts(
+    labels: Sequence[str], prompt_set: str, taxa: Mapping[str, CaptionFields] | None = None
+) -> list[list[str]]:
+    """The texts of every class, in the order of the labels; a label outside `taxa` is only a name.
+
+    Raises:
+        BadInput: as taxon_prompts.
+    """
+    known = taxa or {}
+    return [
+        taxon_prompts(known[label], prompt_set, label) if label in known else label_prompts(label, prompt_set)
+        for label in labels
+    ]

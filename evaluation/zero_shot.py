@@ -1,0 +1,232 @@
+"""Zero-shot classification: class embeddings from prompts, accuracies with intervals, on one or many ranks.
+
+Every rank takes its stride of the prompts and of the pictures; sums over ranks come twice, never inside a loop.
+
+Shapes: N pictures, D embedding, C classes, K numbers of guesses.
+
+Source: published protocol of CLIP (Radford et al. 2021, section 3.1); docs/design.md, Evaluation.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from evaluation.encoder import Encoder
+from evaluation.errors import BadInput
+from evaluation.facts import ModelFacts
+from evaluation.intervals import Metric, accuracy, balanced_accuracy, wilson
+from evaluation.labelled_images import ImageBatch, LabelledImages, image_batches
+from evaluation.random_state import random_state_kept
+
+TOP_KS = (1, 3, 5)
+"""Numbers of guesses reported, as far as there are more classes than guesses."""
+
+_PROMPTS_AT_ONCE = 4096
+"""Prompts encoded and added up together: bounds the memory of 33,000 classes with 80 prompts each."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """One rank's part of an evaluation.
+
+    Attributes:
+        rank: 0-based.
+        size: number of ranks.
+        sum_over_ranks: tensor -> its sum over all ranks, on every rank.
+    """
+
+    rank: int = 0
+    size: int = 1
+    sum_over_ranks: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor
+
+
+ALONE = Share()
+"""One process does everything."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the pictures gave, over all ranks.
+
+    Attributes:
+        right_KC: int64, per number of guesses and class, the pictures whose class was among the guesses.
+        shown_C: int64, pictures per class.
+        num_unreadable: pictures left out.
+        top_ks: the numbers of guesses.
+    """
+
+    right_KC: torch.Tensor
+    shown_C: torch.Tensor
+    num_unreadable: int
+    top_ks: tuple[int, ...]
+
+
+def class_embeddings(prompts: Sequence[Sequence[str]], encoder: Encoder, share: Share = ALONE) -> torch.Tensor:
+    """Unit embeddings [D, C], float32: the mean of a class's unit prompt embeddings, scaled to length 1.
+
+    Each distinct prompt is encoded once, whatever classes share it.
+
+    Args:
+        prompts: the texts of every class, at least one each.
+        encoder: encodes texts.
+        share: this rank's part.
+
+    Raises:
+        BadInput: no class, or a class without prompts.
+    """
+    if not prompts or not all(prompts):
+        raise BadInput("zero-shot needs at least one class, and at least one prompt for each")
+    uses: dict[str, list[int]] = {}
+    for number, texts in enumerate(prompts):
+        for text in texts:
+            uses.setdefault(text, []).append(number)
+    own = sorted(uses, key=lambda text: (len(text), text))[share.rank :: share.size]  # like lengths together
+    sum_CD = _sum_by_class(own, uses, len(prompts), encoder)
+    sum_CD = share.sum_over_ranks(sum_CD)
+    return torch.nn.functional.normalize(sum_CD, dim=1).float().T.contiguous()
+
+
+def _sum_by_class(texts: list[str], uses: dict[str, list[int]], num_classes: int, encoder: Encoder) -> torch.Tensor:
+    """Sum [C, D] of the embeddings of these texts by class; fp64, so that the order of adding leaves no trace."""
+    any_1D = encoder.encode_texts(["a"])  # tells width and device also where this rank has no prompt
+    sum_CD = torch.zeros(num_classes, any_1D.shape[1], dtype=torch.float64, device=any_1D.device)
+    for start in range(0, len(texts), _PROMPTS_AT_ONCE):
+        part = texts[start : start + _PROMPTS_AT_ONCE]
+        text_VD = encoder.encode_texts(part).double()
+        rows = [(row, number) for row, text in enumerate(part) for number in uses[text]]
+        row_P, class_P = torch.tensor(rows, device=any_1D.device).T
+        sum_CD.index_add_(0, class_P, text_VD[row_P])
+    return sum_CD
+
+
+def count_right(
+    batches: Iterable[ImageBatch],
+    class_DC: torch.Tensor,
+    encoder: Encoder,
+    share: Share = ALONE,
+    top_ks: Sequence[int] = TOP_KS,
+) -> Counts:
+    """Right guesses and pictures per class, over all ranks, one batch of scores in memory at a time.
+
+    Args:
+        batches: this rank's pictures.
+        class_DC: class embeddings.
+        encoder: encodes pictures.
+        share: sums over ranks.
+        top_ks: numbers of guesses beside 1; those not below the number of classes are left out.
+    """
+    num_classes = class_DC.shape[1]
+    kept = (1, *(k for k in top_ks if 1 < k < num_classes))
+    count_RC = torch.zeros(len(kept) + 1, num_classes, dtype=torch.int64, device=class_DC.device)
+    num_unreadable = 0
+    for batch in batches:
+        num_unreadable += batch.num_unreadable
+        if len(batch.class_N) == 0:
+            continue
+        class_N = batch.class_N.to(class_DC.device, non_blocking=True)
+        # fp64: a GPU's fp32 product may be TF32, whose three digits change places among close classes
+        score_NC = encoder.encode_images(batch.image_NSSC).to(class_DC.device).double() @ class_DC.double()
+        place_N = places(score_NC, class_N)
+        hits_NR = torch.stack([place_N < k for k in kept] + [torch.ones_like(place_N, dtype=torch.bool)])
+        count_RC.index_add_(1, class_N, hits_NR.long())
+    extra_C = torch.zeros_like(count_RC[:1])
+    extra_C[0, 0] = num_unreadable
+    total_RC = share.sum_over_ranks(torch.cat([count_RC, extra_C])).cpu()
+    return Counts(total_RC[:-2], total_RC[-2], int(total_RC[-1, 0]), kept)
+
+
+def places(score_NC: torch.Tensor, class_N: torch.Tensor) -> torch.Tensor:
+    """Place [N] of the right class in each row's order, 0 for the best; ties go to the lower class index.
+
+    A score that is not a number is never right: its class comes last.
+    """
+    own_N1 = score_NC.gather(1, class_N[:, None])
+    index_C = torch.arange(score_NC.shape[1], device=score_NC.device)
+    is_behind_NC = (score_NC < own_N1) | ((score_NC == own_N1) & (index_C >= class_N[:, None]))
+    return score_NC.shape[1] - is_behind_NC.sum(1)
+
+
+@dataclass(frozen=True)
+class ZeroShotResult:
+    """Accuracies of one model on one set of pictures.
+
+    Attributes:
+        metrics: top1, top3, top5 (only k below the number of classes) and balanced_accuracy.
+        paper_interval: top1 with Wilson's interval.
+        chance: of a blind guess.
+        majority: top1 of always guessing the most frequent class; None without pictures.
+        num_images: readable pictures.
+        num_classes: of the class list, with or without pictures.
+        num_unreadable: pictures left out.
+    """
+
+    metrics: dict[str, Metric]
+    paper_interval: Metric
+    chance: float
+    majority: float | None
+    num_images: int
+    num_classes: int
+    num_unreadable: int
+
+    def to_record(self) -> dict[str, Any]:
+        """JSON-able: each metric with value, low, high beside the counts; null for what cannot be computed."""
+        metrics = {name: metric.to_dict() for name, metric in self.metrics.items()}
+        others = {
+            "paper_interval": self.paper_interval.to_dict(),
+            "chance": self.chance,
+            "majority": self.majority,
+            "num_images": self.num_images,
+            "num_classes": self.num_classes,
+            "num_unreadable": self.num_unreadable,
+        }
+        return metrics | others
+
+
+def summarize(counts: Counts) -> ZeroShotResult:
+    """The result of the counts."""
+    shown = counts.shown_C.tolist()
+    right = {k: counts.right_KC[index].tolist() for index, k in enumerate(counts.top_ks)}
+    num_images = sum(shown)
+    metrics = {f"top{k}": accuracy(right[k], shown) for k in counts.top_ks}
+    return ZeroShotResult(
+        metrics=metrics | {"balanced_accuracy": balanced_accuracy(right[1], shown)},
+        paper_interval=wilson(sum(right[1]), num_images),
+        chance=1 / len(shown),
+        majority=max(shown) / num_images if num_images else None,
+        num_images=num_images,
+        num_classes=len(shown),
+        num_unreadable=counts.num_unreadable,
+    )
+
+
+def evaluate(
+    images: LabelledImages,
+    prompts: Sequence[Sequence[str]],
+    encoder: Encoder,
+    facts: ModelFacts,
+    batch_size: int = 256,
+    num_workers: int = 0,
+    share: Share = ALONE,
+) -> ZeroShotResult:
+    """Zero-shot accuracies of the encoder, the same on every rank; random generators are left as they were.
+
+    Args:
+        images: the benchmark.
+        prompts: the texts of every class, in the order of the class list.
+        encoder: its model in evaluation mode.
+        facts: size, interpolation and resize mode of the pictures.
+        batch_size: pictures of one forward pass.
+        num_workers: processes that decode; 0 decodes in this one.
+        share: this rank's part.
+
+    Raises:
+        BadInput: prompts and class list differ in length, or a class has no prompt.
+    """
+    if len(prompts) != len(images.class_names):
+        raise BadInput(f"{len(images.class_names)} classes, but prompts for {len(prompts)}")
+    with random_state_kept():
+        class_DC = class_embeddings(prompts, encoder, share)
+        batches = image_batches(images, facts, batch_size, share.rank, share.size, num_workers)
+        return summarize(count_right(batches, class_DC, encoder, share))

@@ -1,0 +1,35 @@
+"""The training command: flags in, one run out. torch is imported when the flags are known to be right."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from taxonomy.ending import ending, last_words
+from trainer.config import TrainConfig, load
+from trainer.errors import BadInput
+from trainer.launch import launch, leave_word
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Train as the flags say: in this process, in this rank of torchrun, or in processes of its own (--nproc)."""
+    with ending(debug="--debug" in arguments):
+        config = load(arguments)
+        if "RANK" not in os.environ and config.nproc > 1:
+            raise SystemExit(launch(arguments, config.nproc))
+        _train_here(config)
+
+
+def _train_here(config: TrainConfig) -> None:
+    try:
+        from trainer.run import run
+
+        run(config)
+    except Exception as error:
+        leave_word(*last_words(error))
+        if isinstance(error, BadInput) and os.environ.get("RANK", "0") != "0":
+            raise SystemExit(error.exit_code) from None  # rank 0 says the same
+        raise
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,218 @@
+"""One run from its settings to its end: all checks, then the run's folder, then the loop.
+
+Until the folder is claimed nothing is written, so that bad input leaves nothing behind.
+"""
+
+import dataclasses
+import json
+from datetime import datetime
+from pathlib import Path
+
+import torch
+
+from evaluation.model import get_tokenizer
+from taxonomy.errors import TaxaflowError
+from trainer import distributed, resume
+from trainer.batch import TrainData
+from trainer.checkpoint import load, remove_leftovers, set_aside_newer
+from trainer.config import TrainConfig, check_device, check_ranks, notices
+from trainer.distributed import Ranks
+from trainer.errors import BadInput
+from trainer.guard import Guard
+from trainer.loop import Run, train
+from trainer.meter import Meter
+from trainer.model import TrainedModel, make_model, model_facts, step_settings
+from trainer.open_data import data_settings, open_data
+from trainer.optim import AdamWSettings, LrSchedule, make_optimizer
+from trainer.reports import ReportSettings, check_reports, open_reports
+from trainer.resume import Resumed
+from trainer.rng_state import set_rng_state
+from trainer.run_folder import RunFolder, default_name
+from trainer.run_log import RunLog
+from trainer.saver import Saver
+from trainer.start_check import first_lines
+from trainer.stop import StopSignals
+from trainer.update import Updater
+from trainer.validation import Validation
+
+
+def run(config: TrainConfig) -> None:
+    """Train as the settings say; returns when the run is done, or saved after it was asked to stop.
+
+    Raises:
+        BadInput: nothing was written.
+        TrainingFailed: the last good checkpoint is kept.
+        KeyboardInterrupt: it was asked to stop by Ctrl-C, and is saved.
+    """
+    stop = StopSignals()
+    ranks = distributed.start(
+        config.dist_backend, config.device_name, config.dist_url, not config.no_set_device_rank
+    )
+    try:
+        _run(config, ranks, stop)
+    finally:
+        distributed.stop(ranks)
+    if stop.was_interrupted:
+        raise KeyboardInterrupt
+
+
+def _run(config: TrainConfig, ranks: Ranks, stop: StopSignals) -> None:
+    check_device(config, ranks.device.type)
+    check_ranks(config, ranks.size)
+    kinds = check_reports(config.report_to)
+    folder = _folder(config, ranks)
+    folder.check(config.resume)
+    _set_up_torch(config)
+    facts = model_facts(config)
+    settings = data_settings(config, facts, get_tokenizer(facts), ranks.device)
+    resumed, remarks = _resumed(config, folder, ranks)
+    data = open_data(config, settings, ranks, resumed.position(ranks) if resumed else None)
+    try:
+        validation = Validation.open(config, facts, ranks)
+        run = _assembled(config, make_model(config, ranks), data, validation, folder, stop)
+        if resumed is not None:
+            _put_back(run, resumed)
+        _claim(run, resumed, folder, kinds)
+        _train_logged(run, [*notices(config, ranks.size), *remarks, *first_lines(run, settings)])
+    finally:
+        data.close()
+        folder.release()
+
+
+def _put_back(run: Run, resumed: Resumed) -> None:
+    """Weights, optimizer, generators and account as at the checkpoint; all that a step depends on."""
+    state, own = resumed.content.state, resumed.of_rank(run.ranks)
+    resume.restore(resumed, run.model.module, run.updater.optimizer)
+    if run.updater.scaler is not None and resumed.content.scaler_state is not None:
+        run.updater.scaler.load_state_dict(dict(resumed.content.scaler_state))
+    run.updater.guard.load(state["guard"])
+    run.step = resumed.step(run.steps_per_epoch)
+    if not resumed.at_epoch:
+        run.meter.load(own["meter"])
+        set_rng_state(own["rng"], run.ranks.device)
+
+
+def _claim(run: Run, resumed: Resumed | None, folder: RunFolder, kinds: tuple[str, ...]) -> None:
+    """Take the folder and open the log on rank 0; if that fails, all ranks end."""
+    config, error = run.config, None
+    if run.ranks.is_first:
+        try:
+            folder.claim(config.resume, config.to_toml())
+            remove_leftovers(folder.checkpoints)
+            last = run.step if resumed else None
+            reports = open_reports(_report_settings(config, folder, kinds), last)
+            run.log = RunLog(folder.train_log, reports, run.total_steps, run.ranks.size, last)
+        except TaxaflowError as failure:
+            error = failure
+    if (error := distributed.from_first(error, run.ranks)) is not None:
+        raise error
+    if resumed is not None and resumed.at_epoch:
+        run.saver.save(run)  # before the later ones are hidden, so that there always is one to go on from
+    if resumed is not None and run.ranks.is_first and resumed.path.resolve().parent == folder.checkpoints.resolve():
+        set_aside_newer(folder.checkpoints, run.step)
+
+
+def _train_logged(run: Run, said: list[str]) -> None:
+    if run.log is None:
+        train(run)
+        return
+    with run.log:
+        for line in said:
+            run.log.say(line)
+        done = train(run)
+        run.log.event("done" if done else "stopped", run.step)
+        run.log.say(
+            f"done: {run.step:,} steps"
+            if done
+            else f"stopped at step {run.step:,}, saved; go on with --resume latest"
+        )
+
+
+def _folder(config: TrainConfig, ranks: Ranks) -> RunFolder:
+    """The run's folder; a default name has the time in it, which rank 0 reads."""
+    name = config.name or default_name(config.model, config.lr, config.batch_size, datetime.now())
+    return RunFolder(Path(config.logs), distributed.from_first(name, ranks))
+
+
+def _set_up_torch(config: TrainConfig) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.benchmark = not config.deterministic
+    if config.deterministic:
+        torch.use_deterministic_algorithms(True)
+
+
+def _resumed(config: TrainConfig, folder: RunFolder, ranks: Ranks) -> tuple[Resumed | None, list[str]]:
+    """The checkpoint to go on from, and lines to say; rank 0 looks for it and checks it, the others read it."""
+    found: tuple[Path | None, list[str]] | BadInput = (None, [])
+    if ranks.is_first:
+        try:
+            found = resume.find(config, folder)
+        except BadInput as error:
+            found = error
+    found = distributed.from_first(found, ranks)
+    if isinstance(found, BadInput):
+        raise found
+    path, remarks = found
+    if path is None:
+        return None, remarks
+    return Resumed(path, load(path, verify=config.resume != "latest"), config.resume_at == "epoch"), remarks
+
+
+def _assembled(
+    config: TrainConfig,
+    model: TrainedModel,
+    data: TrainData,
+    validation: Validation,
+    folder: RunFolder,
+    stop: StopSignals,
+) -> Run:
+    ranks = validation.ranks
+    steps_per_epoch = data.batches_per_epoch // config.accum_freq
+    total_steps = min(config.epochs * steps_per_epoch, config.max_steps or config.epochs * steps_per_epoch)
+    optimizer = make_optimizer(
+        model.module, AdamWSettings(config.lr, config.wd, config.beta1, config.beta2, config.eps)
+    )
+    scaler = torch.amp.GradScaler(ranks.device.type) if config.precision == "amp" else None
+    at_once = ranks.device.type != "cuda" or config.spike_factor is not None
+    updater = Updater(optimizer, model.parts, Guard(config.spike_factor), config.grad_clip_norm, scaler, at_once)
+    facts = {"model_facts": model.facts.to_dict(), "config": json.loads(json.dumps(dataclasses.asdict(config)))}
+    return Run(
+        config=config,
+        ranks=ranks,
+        model=model,
+        data=data,
+        settings=step_settings(config, model, scaler),
+        updater=updater,
+        schedule=_schedule(config, steps_per_epoch, total_steps),
+        meter=Meter(),
+        saver=Saver(config, folder, facts),
+        stop=stop,
+        validation=validation,
+        log=None,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=total_steps,
+    )
+
+
+def _schedule(config: TrainConfig, steps_per_epoch: int, total_steps: int) -> LrSchedule:
+    return LrSchedule(
+        kind="none" if config.skip_scheduler else config.lr_scheduler,  # pyright: ignore[reportArgumentType] checked
+        base_lr=config.lr,
+        warmup_steps=config.warmup,
+        total_steps=total_steps,
+        cooldown_steps=(config.epochs_cooldown or 0) * steps_per_epoch,
+        cooldown_power=config.lr_cooldown_power,
+        cooldown_end=config.lr_cooldown_end,
+    )
+
+
+def _report_settings(config: TrainConfig, folder: RunFolder, kinds: tuple[str, ...]) -> ReportSettings:
+    return ReportSettings(
+        kinds=kinds,
+        run_name=folder.name,
+        run_folder=folder.path,
+        tensorboard_folder=folder.tensorboard,
+        wandb_project=config.wandb_project_name,
+        wandb_notes=config.wandb_notes,
+        config=dataclasses.asdict(config),
+    )

@@ -1,0 +1,166 @@
+"""Zero-shot accuracy while training: the held-out val split of the dataset, and folders of classes.
+
+All ranks share the pictures. Random generators are left as they were, so that losses are the same with and without it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import distributed as dist
+
+from evaluation.encoder import OpenClipEncoder, evaluation_mode
+from evaluation.facts import ModelFacts
+from evaluation.labelled_images import LabelledImages, folder_of_classes
+from evaluation.model import get_tokenizer
+from evaluation.prompts import OPENAI_AND_PLAIN, label_prompts
+from evaluation.zero_shot import ALONE, Share, ZeroShotResult, evaluate
+from trainer.bad_samples import BadSample
+from trainer.caption_choice import texts_of_sample
+from trainer.config import TrainConfig
+from trainer.distributed import Ranks
+from trainer.model import TrainedModel
+from trainer.shard_index import ShardIndex, read_manifest
+from trainer.shards_data import dataset_folder, taxon_of
+
+VAL_SPLIT = "val"
+_PROMPT_KINDS = ("sci", "taxon", "com")
+"""What stands for a class, by the first kind that its taxon has."""
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Pictures to classify, with the texts of every class.
+
+    Attributes:
+        name: prefix of its metrics.
+        images: the pictures.
+        prompts: the texts of each class.
+    """
+
+    name: str
+    images: LabelledImages
+    prompts: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What is evaluated while training, and how often."""
+
+    config: TrainConfig
+    ranks: Ranks
+    facts: ModelFacts
+    sets: tuple[LabelledSet, ...]
+
+    @classmethod
+    def open(cls, config: TrainConfig, facts: ModelFacts, ranks: Ranks) -> "Validation":
+        """The sets that the flags name, and the val split of a dataset that has one.
+
+        Raises:
+            BadInput: a folder has no classes, or a val split cannot be used.
+        """
+        sets = []
+        if config.zeroshot_frequency > 0:
+            folders = {"imagenet": config.imagenet_val, "imagenetv2": config.imagenet_v2}
+            sets += [_folder_set(name, Path(folder)) for name, folder in folders.items() if folder]
+            if (manifest := _val_manifest(config)) is not None:
+                sets.append(_split_set(manifest))
+        return cls(config, ranks, facts, tuple(sets))
+
+    def is_due(self, epoch: int, is_last: bool) -> bool:
+        """Whether the end of an epoch, counted from 1, or of the run is evaluated."""
+        frequency = self.config.zeroshot_frequency
+        return bool(self.sets) and (is_last or epoch % frequency == 0)
+
+    def evaluate(self, model: TrainedModel) -> dict[str, float]:
+        """`<set>-top1` and so on of every set, the same on all ranks; the interval of top1 as `-low` and `-high`."""
+        share = Share(self.ranks.rank, self.ranks.size, _sum_over_ranks) if self.ranks.size > 1 else ALONE
+        encoder = OpenClipEncoder(
+            model.module, self.facts, get_tokenizer(self.facts), self.ranks.device, model.autocast
+        )
+        metrics: dict[str, float] = {}
+        with evaluation_mode(model.module):
+            for labelled in self.sets:
+                result = evaluate(
+                    labelled.images,
+                    labelled.prompts,
+                    encoder,
+                    self.facts,
+                    self.config.zeroshot_batch_size,
+                    self.config.workers,
+                    share,
+                )
+                metrics |= _figures(labelled.name, result)
+        return metrics
+
+
+def _figures(name: str, result: ZeroShotResult) -> dict[str, float]:
+    found = {metric: value.value for metric, value in result.metrics.items()}
+    top1 = result.metrics["top1"]
+    found |= {"top1-low": top1.low, "top1-high": top1.high, "chance": result.chance}
+    found |= {"images": result.num_images, "unreadable": result.num_unreadable}
+    return {f"{name}-{key}": value for key, value in found.items() if value is not None}
+
+
+def _sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
+    total = tensor.clone()
+    dist.all_reduce(total)
+    return total
+
+
+def _folder_set(name: str, folder: Path) -> LabelledSet:
+    images = folder_of_classes(folder)
+    return LabelledSet(name, images, [label_prompts(label, OPENAI_AND_PLAIN) for label in images.class_names])
+
+
+def _val_manifest(config: TrainConfig) -> Path | None:
+    """The manifest whose val split is held out: that of --val-data, else of the training data if it has one."""
+    if config.val_data and config.val_data.endswith(".json"):
+        return Path(config.val_data)
+    if config.val_data or config.dataset_type != "shards" or not config.train_data:
+        return None
+    manifest = Path(config.train_data)
+    has_val = bool(json.loads(manifest.read_bytes())["splits"].get(VAL_SPLIT))
+    return manifest if has_val else None
+
+
+def _split_set(manifest: Path) -> LabelledSet:
+    """The val split; its classes are the taxa in it, in the order of their ids."""
+    index = ShardIndex(dataset_folder(manifest), read_manifest(manifest, VAL_SPLIT))
+    names: dict[int, str] = {}
+    found: list[tuple[int, int]] = []
+    for item in range(len(index)):
+        if (label := _label(index, item)) is not None:
+            names.setdefault(*label)
+            found.append((item, label[0]))
+    taxa = sorted(names)
+    number = {taxon: place for place, taxon in enumerate(taxa)}
+    images = LabelledImages(
+        [names[taxon] for taxon in taxa],
+        [number[taxon] for _, taxon in found],
+        _PicturesOf(index, [item for item, _ in found]),
+    )
+    return LabelledSet(VAL_SPLIT, images, [[names[taxon]] for taxon in taxa])
+
+
+def _label(index: ShardIndex, item: int) -> tuple[int, str] | None:
+    """The taxon of a sample and the text that stands for it; None where its JSON tells neither."""
+    try:
+        record = json.loads(index.record(item))
+        texts = texts_of_sample(record)
+        return taxon_of(record, texts), next(texts[kind] for kind in _PROMPT_KINDS if kind in texts)
+    except (BadSample, ValueError, StopIteration, AttributeError):
+        return None
+
+
+@dataclass(frozen=True)
+class _PicturesOf:
+    """Place in the list -> encoded picture; sent to worker processes."""
+
+    index: ShardIndex
+    items: Sequence[int]
+
+    def __call__(self, number: int) -> bytes:
+        return self.index.picture(self.items[number])
