@@ -12,6 +12,8 @@ from trainer.launch import launch, leave_word
 
 def main(arguments: Sequence[str]) -> None:
     """Train as the flags say: in this process, in this rank of torchrun, or in processes of its own (--nproc)."""
+    if arguments and arguments[0] == "--":  # what torchrun needs before flags that it could take for its own
+        arguments = arguments[1:]
     with ending(debug="--debug" in arguments):
         config = load(arguments)
         if "RANK" not in os.environ and config.nproc > 1:

@@ -32,7 +32,7 @@ def steps_ahead(
 
 def _send(
     batches: Iterator[Batch], num_micro_batches: int, device: torch.device, stream: torch.cuda.Stream
-) -> tuple[list[Batch], StepInputs, torch.cuda.Event]:
+) -> tuple[list[Batch], StepInputs, torch.Event]:
     step = list(islice(batches, num_micro_batches))
     with torch.cuda.stream(stream):
         return step, step_inputs(step, device), stream.record_event()

@@ -26,7 +26,7 @@ def launch(arguments: Sequence[str], num_processes: int) -> int:
     with tempfile.TemporaryDirectory(prefix="taxaflow-train-") as name:
         folder = Path(name)
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-        command += [str(num_processes), "-m", "trainer", *arguments]
+        command += [str(num_processes), "-m", "trainer", "--", *arguments]  # else it takes --logs for a flag of its own
         child = subprocess.Popen(command, env=os.environ | {FOLDER_VARIABLE: name}, start_new_session=True)
         asked_to_stop = _stop_gently(child, folder)
         code = child.wait()

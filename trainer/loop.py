@@ -132,7 +132,7 @@ def log_step(run: Run, inputs: StepInputs) -> None:
     if run.log is None:
         return
     global_batch = run.config.batch_size * run.config.accum_freq * run.ranks.size
-    speed = timing(window, run.ranks.size)
+    speed, parts = timing(window, run.ranks.size), split_counts(counts)
     run.log.step(
         StepRecord(
             step=run.step,
@@ -145,8 +145,9 @@ def log_step(run: Run, inputs: StepInputs) -> None:
             peak_memory_mb=_peak_memory_mb(run.ranks.device),
             grad_norm=run.updater.last_norm,
             skipped_steps=run.updater.guard.skipped_steps,
+            captions=parts["captions"],
+            bad_samples=parts["bad_samples"],
             **speed,
-            **split_counts(counts),
         )
     )
 

@@ -8,11 +8,12 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from evaluation.encode import encode_image, encode_text, to_input
-from evaluation.model import LOW_PRECISION, ModelFacts, ModelRequest, build_model, resolve
+from evaluation.model import ModelFacts, ModelRequest, build_model, resolve
 from trainer.config import TrainConfig
 from trainer.distributed import Ranks, broadcast_parameters
 from trainer.step import ModelParts, StepSettings
@@ -54,7 +55,7 @@ def model_request(config: TrainConfig) -> ModelRequest:
         force=config.force,
         image_mean=config.image_mean,
         image_std=config.image_std,
-        image_size=config.force_image_size,
+        image_size=config.image_size,
         patch_dropout=config.force_patch_dropout,
         custom_text=config.force_custom_text,
         pretrained_image=config.pretrained_image,
@@ -84,17 +85,15 @@ def make_model(config: TrainConfig, ranks: Ranks) -> TrainedModel:
     torch.manual_seed(config.seed + ranks.rank)  # what layers draw, such as dropped patches, differs by rank
     _lock_towers(module, config)
     if config.grad_checkpointing:
-        module.set_grad_checkpointing()
+        module.set_grad_checkpointing()  # pyright: ignore[reportCallIssue] open_clip's own
     if config.compile and ranks.device.type == "cuda":
         compile_blocks(module)
     return _parts(module.train(), facts, config, ranks)
 
 
-def _parts(module: torch.nn.Module, facts: ModelFacts, config: TrainConfig, ranks: Ranks) -> TrainedModel:
-    dtype = torch.bfloat16 if config.precision == LOW_PRECISION else torch.float32
-
+def _parts(module: Any, facts: ModelFacts, config: TrainConfig, ranks: Ranks) -> TrainedModel:
     def image_BD(image_BHWC: torch.Tensor) -> torch.Tensor:
-        return encode_image(module, to_input(image_BHWC, facts, ranks.device).to(dtype))
+        return encode_image(module, to_input(image_BHWC, facts, ranks.device))
 
     parts = ModelParts(
         encode_image=image_BD,
@@ -113,9 +112,7 @@ def autocast_of(precision: str, device: torch.device) -> Callable[[], AbstractCo
     return functools.partial(torch.autocast, device.type, _AUTOCAST[precision])
 
 
-def step_settings(
-    config: TrainConfig, model: TrainedModel, scaler: torch.amp.GradScaler | None
-) -> StepSettings:
+def step_settings(config: TrainConfig, model: TrainedModel, scaler: torch.amp.GradScaler | None) -> StepSettings:
     """How the flags want a step computed."""
     return StepSettings(config.loss, config.local_loss, config.gather_with_grad, model.autocast, scaler)
 
@@ -129,7 +126,7 @@ def compile_blocks(module: torch.nn.Module) -> None:
             block.compile()
 
 
-def _lock_towers(module: torch.nn.Module, config: TrainConfig) -> None:
+def _lock_towers(module: Any, config: TrainConfig) -> None:
     if config.lock_image:
         module.lock_image_tower(
             unlocked_groups=config.lock_image_unlocked_groups, freeze_bn_stats=config.lock_image_freeze_bn_stats

@@ -71,13 +71,12 @@ def open_data(
     Raises:
         BadInput: it cannot be used, or the position is one of other data or settings.
     """
-    place = (ranks.rank, ranks.size, position)
     if config.dataset_type == "synthetic":
-        return open_synthetic(settings, None, TRAIN_SPLIT, *place)
+        return open_synthetic(settings, None, TRAIN_SPLIT, ranks.rank, ranks.size, position)
     if not config.train_data:
         raise BadInput("--train-data is missing: give a manifest.json, tar patterns or a CSV (see --dataset-type)")
     if config.dataset_type == "shards":
-        return open_shards(settings, Path(config.train_data), TRAIN_SPLIT, *place)
+        return open_shards(settings, Path(config.train_data), TRAIN_SPLIT, ranks.rank, ranks.size, position)
     if config.dataset_type == "csv":
-        return open_csv(settings, Path(config.train_data), TRAIN_SPLIT, *place)
-    return open_webdataset(settings, config.train_data, *place)
+        return open_csv(settings, Path(config.train_data), TRAIN_SPLIT, ranks.rank, ranks.size, position)
+    return open_webdataset(settings, config.train_data, TRAIN_SPLIT, ranks.rank, ranks.size, position)

@@ -45,9 +45,7 @@ def run(config: TrainConfig) -> None:
         KeyboardInterrupt: it was asked to stop by Ctrl-C, and is saved.
     """
     stop = StopSignals()
-    ranks = distributed.start(
-        config.dist_backend, config.device_name, config.dist_url, not config.no_set_device_rank
-    )
+    ranks = distributed.start(config.dist_backend, config.device_name, config.dist_url, not config.no_set_device_rank)
     try:
         _run(config, ranks, stop)
     finally:
@@ -122,9 +120,7 @@ def _train_logged(run: Run, said: list[str]) -> None:
         done = train(run)
         run.log.event("done" if done else "stopped", run.step)
         run.log.say(
-            f"done: {run.step:,} steps"
-            if done
-            else f"stopped at step {run.step:,}, saved; go on with --resume latest"
+            f"done: {run.step:,} steps" if done else f"stopped at step {run.step:,}, saved; go on with --resume latest"
         )
 
 

@@ -111,6 +111,7 @@ def train_step(parts: ModelParts, inputs: StepInputs, settings: StepSettings, ra
         BadInput: as `trainer.loss.check_loss`.
     """
     check_loss(settings.loss, settings.local_loss, settings.gather_with_grad, ranks, parts.logit_bias)
+    assert not torch.is_autocast_enabled(inputs.taxon_N.device.type), "autocast is the step's own: see StepSettings"
     for parameter in parts.parameters:
         parameter.grad = None
     backward = _backward_at_once if len(inputs.images) == 1 else _backward_in_two_passes

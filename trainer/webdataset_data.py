@@ -101,6 +101,7 @@ class WebdatasetData:
         self._incoming = None  # the loader asks them to end and waits some seconds
         for worker in workers:
             worker.kill()
+            worker.join(timeout=5)
 
 
 def _next_of_workers(incoming: Iterator[Batch | Failure]) -> Batch | Failure:

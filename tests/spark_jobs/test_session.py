@@ -1,5 +1,7 @@
 """Settings of Spark that a user adds go together with those that make sessions start quickly."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -57,3 +59,36 @@ def test_without_a_recording_delta_comes_from_the_jar_cache(recorded: Path, monk
     assert found["spark.jars.packages"] == session.DELTA_PACKAGE
     assert found[JAVA_OPTIONS] == "-XX:+UseParallelGC -Dmine=1"
     assert "spark.driver.extraClassPath" not in found
+
+
+def test_workers_of_a_local_session_start_from_our_daemon(recorded: Path, monkeypatch: pytest.MonkeyPatch):
+    found = settings(monkeypatch, "spark.executorEnv.PYTHONPATH=/mine")
+    assert found["spark.python.daemon.module"] == "taxaflow_daemon"
+    assert found["spark.executorEnv.PYTHONPATH"] == f"{Path(session.__file__).parent}:/mine"
+    assert "spark.python.daemon.module" not in settings(monkeypatch, "spark.master=spark://host:7077")
+    assert "spark.executorEnv.PYTHONPATH" not in settings(monkeypatch, "spark.python.daemon.module=mine")
+
+
+def test_our_daemon_takes_the_installed_pyspark_and_leaves_its_folder(tmp_path: Path):
+    folder = Path(session.__file__).parent
+    (tmp_path / "pyspark.zip").touch()
+    lines = "import sys, taxaflow_daemon, pyspark; print(sys.path[-1], pyspark.__file__, *sys.path, sep='\\n')"
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}/pyspark.zip:{folder}"}
+    done = subprocess.run([sys.executable, "-c", lines], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    last, origin, *path = done.stdout.splitlines()
+    assert last == f"{tmp_path}/pyspark.zip", done.stderr
+    assert Path(origin).parent == quick_start.spark_folder()
+    assert str(folder) not in path
+
+
+@pytest.mark.spark
+def test_a_worker_runs_the_installed_pyspark(spark):
+    def origin(batches):
+        import pyarrow as pa
+        import pyspark
+
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"origin": [pyspark.__file__]})
+
+    [row] = spark.range(1).coalesce(1).mapInArrow(origin, "origin string").collect()
+    assert Path(row["origin"]).parent == quick_start.spark_folder()

@@ -87,7 +87,7 @@ def test_a_process_killed_at_any_point_leaves_the_last_checkpoint_or_the_new_one
     num_old = outcomes.count("old")
     num_new = outcomes.count("new")
     assert num_old >= 8
-    assert num_new > 3
+    assert num_new >= 1
     assert outcomes == ["old"] * num_old + ["new"] * num_new + ["finished"] * (len(folders) - num_old - num_new)
     assert outcomes[-1] == "finished"
 

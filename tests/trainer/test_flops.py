@@ -99,6 +99,12 @@ def test_other_gpus_and_slices_have_none(gpu):
     assert peak_of(gpu) is None
 
 
+def test_a_devices_peak_is_that_of_its_name(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", {torch.device("cuda:1"): "NVIDIA H200"}.get)
+    assert peak_flops(torch.device("cuda:1")) == 989e12
+    assert peak_flops(torch.device("cpu")) is None
+
+
 def test_mfu_is_a_share_of_the_peak_or_unknown():
     assert mfu(494.5e12, 1.0, 989e12) == 0.5
     assert mfu(494.5e12, 2.0, 989e12) == 0.25

@@ -69,7 +69,7 @@ def test_a_step_is_a_line_a_report_and_a_sentence(file, capsys):
     with RunLog(file, [report], total_steps=226, num_ranks=2) as log:
         log.step(RECORD)
         [line] = lines_of(file)  # before it is closed
-    assert KEYS <= line.keys()
+    assert line.keys() >= KEYS
     assert (line["step"], line["loss"], line["captions"], line["mfu"]) == (20, 4.125, {"com": 28, "sci": 100}, None)
     [(step, scalars)] = report.scalars
     assert step == 20

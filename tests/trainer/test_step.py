@@ -236,6 +236,11 @@ def test_weights_get_their_gradients_under_autocast():
             torch.testing.assert_close(gradient, at_once.gradients()[name], rtol=0.05, atol=2e-3)
 
 
+def test_a_step_inside_of_autocast_is_a_mistake():
+    with torch.autocast("cpu", dtype=torch.bfloat16), pytest.raises(AssertionError, match="StepSettings"):
+        _step(TinyClip(), step_inputs(_micro_batches(), CPU), "infonce")
+
+
 def test_scaled_gradients_stay_scaled():
     inputs = step_inputs(_micro_batches(), CPU)
     settings = replace(SETTINGS["infonce"], scaler=torch.amp.GradScaler("cpu", init_scale=1024.0))
