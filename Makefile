@@ -4,7 +4,7 @@ BIN := .venv/bin
 DONE := .venv/.set-up-done
 TESTS := $(BIN)/python -m pytest -q -n $${TEST_PROCESSES:-2} --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-long lint bench notebooks clean
+.PHONY: help setup demo train test test-long lint bench notebooks clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -14,8 +14,12 @@ $(DONE): pyproject.toml constraints.txt set_up.sh spark_jobs/set_up.py spark_job
 
 setup: $(DONE)  ## Make .venv, install pinned packages, check Java, fetch the Delta jars
 
-demo: $(DONE)  ## Metadata to verified shards on the sample, with a report, in about a minute
+demo: $(DONE)  ## Metadata to verified shards on the sample to a small model, with a report, in about two minutes
 	@$(BIN)/python -m sample.demo --out demo_output
+
+train: $(DONE)  ## Train RECIPE (tiny) on DATA (the demo's manifest) as run NAME in LOGS; FLAGS are passed on
+	@$(BIN)/taxaflow train --recipe $(or $(RECIPE),tiny) --train-data $(or $(DATA),demo_output/shards/demo/manifest.json) \
+		--logs $(or $(LOGS),demo_output/runs) --name $(or $(NAME),demo) --resume latest $(FLAGS)
 
 test: $(DONE)  ## All tests that a change must pass, two processes at a time (9 minutes on 2 cores)
 	@$(TESTS) -m 'not long'

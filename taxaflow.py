@@ -13,6 +13,17 @@ app.add_typer(data_cli.app, name="data")
 app.command("doctor")(data_cli.doctor)
 
 
+@app.command(
+    "train",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def train(context: typer.Context) -> None:
+    """Train a CLIP model on shards: taxaflow train --recipe tiny --train-data data/shards/birds/manifest.json."""
+    from trainer.cli import main as train_main
+
+    train_main(context.args)
+
+
 @app.callback()
 def _root() -> None:
     """From species observations to vision-language models."""

@@ -91,15 +91,13 @@ def _names_in_zip(path: Path) -> list[str]:
 
 def _numpy_scalars() -> list[Any]:
     """What a pickled NumPy float, as in the published files, is rebuilt with; its module has had two names."""
-    import _codecs
-
     import numpy as np
     from numpy._core.multiarray import scalar  # pyright: ignore[reportAttributeAccessIssue]  # NumPy's own stub lacks it
 
     names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
     numbers = (np.float64, np.float32, np.int64)
     dtypes = [type(np.dtype(number)) for number in numbers]
-    return [np.dtype, *dtypes, *((scalar, name) for name in names), _codecs.encode]
+    return [np.dtype, *dtypes, *((scalar, name) for name in names)]
 
 
 def _without_wrappers(state: StateDict) -> StateDict:

@@ -1,8 +1,7 @@
 """The training command: flags in, one run out. torch is imported when the flags are known to be right."""
 
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from taxonomy.ending import ending, last_words
 from trainer.config import TrainConfig, load
@@ -23,8 +22,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _train_here(config: TrainConfig) -> None:
     try:
-        from trainer.run import run
-
+        run = _runner()
         run(config)
     except Exception as error:
         leave_word(*last_words(error))
@@ -33,5 +31,9 @@ def _train_here(config: TrainConfig) -> None:
         raise
 
 
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def _runner() -> Callable[[TrainConfig], None]:
+    try:
+        from trainer.run import run
+    except ModuleNotFoundError as error:
+        raise BadInput(f"training needs the package {error.name}: pip install 'taxaflow[train]'") from error
+    return run

@@ -119,9 +119,6 @@ class TrainConfig:
     format: str = _default("format")
     resume: str | None = _default("resume")
     resume_at: str = _default("resume_at")
-    remote_sync: str | None = _default("remote_sync")
-    remote_sync_frequency: int = _default("remote_sync_frequency")
-    remote_sync_protocol: str = _default("remote_sync_protocol")
 
     imagenet_val: str | None = _default("imagenet_val")
     imagenet_v2: str | None = _default("imagenet_v2")

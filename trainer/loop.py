@@ -117,10 +117,8 @@ def _save_is_due(run: Run, ends_epoch: bool) -> bool:
 
 
 def _evaluate(run: Run, is_last: bool) -> None:
-    if not run.validation.is_due(run.epoch, is_last):
-        return
-    metrics = run.validation.evaluate(run.model)
-    if run.log is not None:
+    metrics = run.validation.measure(run.model, run.settings, run.epoch, is_last)
+    if metrics and run.log is not None:
         run.log.evaluation(run.step, metrics)
 
 

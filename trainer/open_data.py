@@ -71,12 +71,28 @@ def open_data(
     Raises:
         BadInput: it cannot be used, or the position is one of other data or settings.
     """
-    if config.dataset_type == "synthetic":
-        return open_synthetic(settings, None, TRAIN_SPLIT, ranks.rank, ranks.size, position)
-    if not config.train_data:
+    if not config.train_data and config.dataset_type != "synthetic":
         raise BadInput("--train-data is missing: give a manifest.json, tar patterns or a CSV (see --dataset-type)")
-    if config.dataset_type == "shards":
-        return open_shards(settings, Path(config.train_data), TRAIN_SPLIT, ranks.rank, ranks.size, position)
-    if config.dataset_type == "csv":
-        return open_csv(settings, Path(config.train_data), TRAIN_SPLIT, ranks.rank, ranks.size, position)
-    return open_webdataset(settings, config.train_data, TRAIN_SPLIT, ranks.rank, ranks.size, position)
+    return open_source(config.dataset_type, config.train_data or "", TRAIN_SPLIT, settings, ranks, position)
+
+
+def open_source(
+    dataset_type: str,
+    source: str,
+    split: str,
+    settings: DataSettings,
+    ranks: Ranks,
+    position: Mapping[str, object] | None,
+) -> TrainData:
+    """A set of pairs of one dataset type; `split` matters to manifests alone.
+
+    Raises:
+        BadInput: it cannot be used, or the position is one of other data or settings.
+    """
+    if dataset_type == "synthetic":
+        return open_synthetic(settings, None, split, ranks.rank, ranks.size, position)
+    if dataset_type == "shards":
+        return open_shards(settings, Path(source), split, ranks.rank, ranks.size, position)
+    if dataset_type == "csv":
+        return open_csv(settings, Path(source), split, ranks.rank, ranks.size, position)
+    return open_webdataset(settings, source, split, ranks.rank, ranks.size, position)

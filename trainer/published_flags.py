@@ -24,6 +24,10 @@ SCHEDULERS = ("cosine", "const", "const-cooldown")
 
 _OPEN_CLIP = "train such a model with open_clip's own trainer (python -m open_clip_train.main)"
 _COCA = f"captioning is not trained here: choose a CLIP model such as ViT-B-16, or {_OPEN_CLIP}"
+_SYNC = (
+    "a run folder holds only whole checkpoints at any moment: copy it as often as you like with aws s3 sync, rclone or "
+    "rsync beside the run"
+)
 _DISTILL = f"there is no teacher here: start from its weights with --pretrained, or {_OPEN_CLIP}"
 _SCRIPTED = "this trainer runs plain modules: train without it and convert afterwards with taxaflow export"
 
@@ -242,9 +246,6 @@ _CHECKPOINTS = in_group(
         "goes on at the very step, with data position, random state and optimizer (published: at an epoch's start, "
         "in another order); latest passes over a damaged checkpoint, and needs --name; only local paths",
     ),
-    published("--remote-sync", str, None, "Copy the run folder to this address while training."),
-    published("--remote-sync-frequency", int, 300, "Seconds between two copies.", limits=COUNT),
-    published("--remote-sync-protocol", str, "s3", "How to copy.", choices=("s3", "fsspec")),
 )
 
 _EVALUATION = in_group(
@@ -316,6 +317,9 @@ _PROCESSES = in_group(
 
 _REFUSED = in_group(
     "Refused",
+    refused("--remote-sync", str, None, _SYNC),
+    refused("--remote-sync-frequency", int, 300, _SYNC),
+    refused("--remote-sync-protocol", str, "s3", _SYNC),
     refused("--horovod", bool, False, "start the processes with torchrun -m trainer, or with --nproc on one machine"),
     refused("--torchscript", bool, False, _SCRIPTED),
     refused("--trace", bool, False, _SCRIPTED),

@@ -5,6 +5,7 @@ Until the folder is claimed nothing is written, so that bad input leaves nothing
 
 import dataclasses
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -60,13 +61,13 @@ def _run(config: TrainConfig, ranks: Ranks, stop: StopSignals) -> None:
     kinds = check_reports(config.report_to)
     folder = _folder(config, ranks)
     folder.check(config.resume)
-    _set_up_torch(config)
+    _set_up_torch(config, ranks)
     facts = model_facts(config)
     settings = data_settings(config, facts, get_tokenizer(facts), ranks.device)
     resumed, remarks = _resumed(config, folder, ranks)
     data = open_data(config, settings, ranks, resumed.position(ranks) if resumed else None)
     try:
-        validation = Validation.open(config, facts, ranks)
+        validation = Validation.open(config, facts, settings, ranks)
         run = _assembled(config, make_model(config, ranks), data, validation, folder, stop)
         if resumed is not None:
             _put_back(run, resumed)
@@ -130,7 +131,10 @@ def _folder(config: TrainConfig, ranks: Ranks) -> RunFolder:
     return RunFolder(Path(config.logs), distributed.from_first(name, ranks))
 
 
-def _set_up_torch(config: TrainConfig) -> None:
+def _set_up_torch(config: TrainConfig, ranks: Ranks) -> None:
+    if ranks.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        ranks_here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // ranks_here - config.workers))
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.benchmark = not config.deterministic
     if config.deterministic:

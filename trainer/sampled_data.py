@@ -3,7 +3,6 @@
 `shards`, `csv` and `synthetic` are such sources.
 """
 
-import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -15,7 +14,8 @@ from trainer.batch import Batch, DataSettings
 from trainer.batch_maker import BatchMaker, Failure, ItemSource
 from trainer.caption_choice import choose
 from trainer.draws import generator
-from trainer.errors import BadInput, TrainingFailed
+from trainer.errors import BadInput
+from trainer.loader_workers import LoaderRun, outlive_signals
 from trainer.order import BatchPlan, Split
 
 CHECKED_LABELS = 256
@@ -52,7 +52,7 @@ class SampledData:
         self._split, self._seed = split, settings.seed
         self._step = first_step(split, settings.seed, position)
         check_captions(source, split, settings, self._step)
-        workers = {"prefetch_factor": settings.prefetch_batches, "worker_init_fn": leave_signals_to_the_trainer}
+        workers = {"prefetch_factor": settings.prefetch_batches, "worker_init_fn": outlive_signals}
         self._loader = DataLoader(
             BatchMaker(source, self.num_samples, settings),
             sampler=PlanSampler(split, self._step),
@@ -62,7 +62,7 @@ class SampledData:
             generator=torch.Generator(),  # otherwise opening the data would draw from torch's own
             **(workers if settings.num_workers else {}),
         )
-        self._iterator: Iterator[Batch | Failure] | None = None
+        self._run: LoaderRun[Batch | Failure] | None = None
 
     def batches(self) -> Iterator[Batch]:
         """Endless, from the position on; call it once.
@@ -70,15 +70,10 @@ class SampledData:
         Raises:
             TrainingFailed: a shard turned out to be damaged, no item is usable, or a worker died.
         """
-        self._iterator = iter(self._loader)
-        while self._iterator is not None:
-            try:
-                batch = next(self._iterator)
-            except RuntimeError as error:
-                if "DataLoader worker" not in str(error):
-                    raise
-                raise TrainingFailed(f"a loader worker died, often for want of memory: {error}") from error
+        self._run = LoaderRun(self._loader)
+        for batch in self._run:
             if isinstance(batch, Failure):
+                self._run.close()
                 raise batch.error
             yield batch
 
@@ -94,7 +89,8 @@ class SampledData:
 
     def close(self) -> None:
         """End the workers."""
-        self._iterator = None
+        if self._run is not None:
+            self._run.close()
 
 
 def first_step(split: Split, seed: int, position: Mapping[str, object] | None) -> int:
@@ -136,12 +132,6 @@ def check_captions(source: ItemSource, split: Split, settings: DataSettings, ste
     wanted = ", ".join(settings.caption.kinds)
     found = ", ".join(sorted(seen)) or "none"
     raise BadInput(f"--text-type: none of {len(items)} items looked at has a caption of kind {wanted}; found: {found}")
-
-
-def leave_signals_to_the_trainer(worker: int) -> None:
-    """Ignore the signals that ask the whole process group to stop or save: the trainer saves, then ends its workers."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _identity(split: Split, seed: int) -> dict[str, object]:

@@ -45,11 +45,16 @@ def read_manifest(path: Path, split: str) -> list[ManifestShard]:
     return shards
 
 
+def dataset_folder(manifest: Path) -> Path:
+    """What the file names of a manifest are relative to; its immutable copies lie one folder deeper."""
+    return manifest.parent.parent if manifest.parent.name == "manifests" else manifest.parent
+
+
 def _check_files(manifest: Path, shards: list[ManifestShard]) -> None:
     wrong: list[str] = []
     for shard in shards:
         try:
-            num_bytes = (manifest.parent / shard.file).stat().st_size
+            num_bytes = (dataset_folder(manifest) / shard.file).stat().st_size
             if num_bytes != shard.num_bytes:
                 wrong.append(f"{shard.file} has {num_bytes:,} bytes, not {shard.num_bytes:,}")
         except OSError as error:

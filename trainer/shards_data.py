@@ -12,7 +12,7 @@ from trainer.draws import hash64, hash_text
 from trainer.errors import BadInput
 from trainer.order import Order, Split
 from trainer.sampled_data import SampledData, first_step
-from trainer.shard_index import ShardIndex, read_manifest
+from trainer.shard_index import ShardIndex, dataset_folder, read_manifest
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -47,11 +47,6 @@ def open_shards(
     epoch, step = divmod(first_step(dealt, settings.seed, position), dealt.steps_per_epoch)
     _check_shards(index, order.first_shards(epoch, step * dealt.step_size).tolist(), rank, manifest)
     return SampledData(ShardSource(index), dealt, settings, position)
-
-
-def dataset_folder(manifest: Path) -> Path:
-    """What the file names of a manifest are relative to; its immutable copies lie one folder deeper."""
-    return manifest.parent.parent if manifest.parent.name == "manifests" else manifest.parent
 
 
 def _check_shards(index: ShardIndex, shards: list[int], rank: int, manifest: Path) -> None:

@@ -79,8 +79,8 @@ class StepSettings:
         loss: one of `trainer.loss.LOSSES`.
         local_loss: of infonce: this rank's rows against all, in place of all against all.
         gather_with_grad: of infonce: gradients flow to the features of other ranks.
-        autocast: makes the context in which encoders run. The caller must not be in it: a cast made without gradient
-            in the first pass would be taken from its cache in the second, and weights would get no gradient.
+        autocast: makes the context in which encoders run, anew for each pass. The caller must not be in it: its cache
+            of cast weights would live on, and torch has taken casts made without gradient from it.
         scaler: of fp16: what the loss is scaled with; gradients stay scaled.
     """
 
@@ -124,7 +124,7 @@ def _backward_at_once(parts: ModelParts, inputs: StepInputs, settings: StepSetti
     with settings.autocast():
         image_ND = parts.encode_image(inputs.images[0])
         text_VD = parts.encode_text(inputs.texts.token_VL)
-    loss = _loss(parts, inputs, image_ND, text_VD, settings, ranks)
+    loss = loss_of(parts, inputs, image_ND, text_VD, settings, ranks)
     _scaled(loss, settings).backward()
     return loss
 
@@ -136,7 +136,7 @@ def _backward_in_two_passes(
     texts = _Chunks(parts.encode_text, inputs.texts.token_VL.split(len(inputs.images[0])), settings.autocast)
     image_ND, text_VD = images.encode(), texts.encode()
     after = _random_state(image_ND.device)
-    loss = _loss(parts, inputs, image_ND, text_VD, settings, ranks)
+    loss = loss_of(parts, inputs, image_ND, text_VD, settings, ranks)
     _scaled(loss, settings).backward()
     images.backward(image_ND)
     texts.backward(text_VD)
@@ -177,7 +177,7 @@ class _Chunks:
         return iter(feature_ND.grad.split([len(chunk) for chunk in self._chunks]))
 
 
-def _loss(
+def loss_of(
     parts: ModelParts,
     inputs: StepInputs,
     image_ND: torch.Tensor,
@@ -185,6 +185,7 @@ def _loss(
     settings: StepSettings,
     ranks: Ranks,
 ) -> torch.Tensor:
+    """This rank's loss of encoded pairs; the mean over ranks is the loss."""
     scale = scale_of(parts.logit_scale)
     if settings.loss == "multi_positive":
         return multi_positive(image_ND, inputs.texts, text_VD, inputs.taxon_N, scale, ranks)

@@ -1,6 +1,7 @@
-"""Zero-shot accuracy while training: the held-out val split of the dataset, and folders of classes.
+"""What is measured while training: the loss of --val-data, and zero-shot accuracy.
 
-All ranks share the pictures. Random generators are left as they were, so that losses are the same with and without it.
+Zero-shot accuracy is that of the held-out val split of the dataset, and of folders of classes. All ranks share the
+pictures. Random generators are left as they were, so that losses are the same with and without it.
 """
 
 import json
@@ -18,12 +19,15 @@ from evaluation.model import get_tokenizer
 from evaluation.prompts import OPENAI_AND_PLAIN, label_prompts
 from evaluation.zero_shot import ALONE, Share, ZeroShotResult, evaluate
 from trainer.bad_samples import BadSample
+from trainer.batch import DataSettings
 from trainer.caption_choice import texts_of_sample
 from trainer.config import TrainConfig
 from trainer.distributed import Ranks
 from trainer.model import TrainedModel
 from trainer.shard_index import ShardIndex, read_manifest
 from trainer.shards_data import dataset_folder, taxon_of
+from trainer.step import StepSettings
+from trainer.val_loss import ValidationLoss
 
 VAL_SPLIT = "val"
 _PROMPT_KINDS = ("sci", "taxon", "com")
@@ -47,16 +51,25 @@ class LabelledSet:
 
 @dataclass(frozen=True)
 class Validation:
-    """What is evaluated while training, and how often."""
+    """What is measured while training, and how often.
+
+    Attributes:
+        config: says how often.
+        ranks: share the pictures.
+        facts: of the model.
+        sets: for zero-shot accuracy.
+        loss: the pairs of --val-data; None without.
+    """
 
     config: TrainConfig
     ranks: Ranks
     facts: ModelFacts
     sets: tuple[LabelledSet, ...]
+    loss: ValidationLoss | None
 
     @classmethod
-    def open(cls, config: TrainConfig, facts: ModelFacts, ranks: Ranks) -> "Validation":
-        """The sets that the flags name, and the val split of a dataset that has one.
+    def open(cls, config: TrainConfig, facts: ModelFacts, settings: DataSettings, ranks: Ranks) -> "Validation":
+        """The sets and pairs that the flags name, and the val split of a dataset that has one.
 
         Raises:
             BadInput: a folder has no classes, or a val split cannot be used.
@@ -67,15 +80,20 @@ class Validation:
             sets += [_folder_set(name, Path(folder)) for name, folder in folders.items() if folder]
             if (manifest := _val_manifest(config)) is not None:
                 sets.append(_split_set(manifest))
-        return cls(config, ranks, facts, tuple(sets))
+        return cls(config, ranks, facts, tuple(sets), ValidationLoss.open(config, settings, ranks))
 
-    def is_due(self, epoch: int, is_last: bool) -> bool:
-        """Whether the end of an epoch, counted from 1, or of the run is evaluated."""
-        frequency = self.config.zeroshot_frequency
-        return bool(self.sets) and (is_last or epoch % frequency == 0)
+    def measure(self, model: TrainedModel, settings: StepSettings, epoch: int, is_last: bool) -> dict[str, float]:
+        """What is due at the end of an epoch, counted from 1, or of the run; by name, the same on all ranks."""
+        config = self.config
+        found: dict[str, float] = {}
+        if self.loss is not None and (is_last or epoch % config.val_frequency == 0):
+            found["loss"] = self.loss.measure(model, settings)
+        if self.sets and (is_last or epoch % config.zeroshot_frequency == 0):
+            found |= self._zero_shot(model)
+        return found
 
-    def evaluate(self, model: TrainedModel) -> dict[str, float]:
-        """`<set>-top1` and so on of every set, the same on all ranks; the interval of top1 as `-low` and `-high`."""
+    def _zero_shot(self, model: TrainedModel) -> dict[str, float]:
+        """`<set>-top1` and so on of every set; the interval of top1 as `-low` and `-high`."""
         share = Share(self.ranks.rank, self.ranks.size, _sum_over_ranks) if self.ranks.size > 1 else ALONE
         encoder = OpenClipEncoder(
             model.module, self.facts, get_tokenizer(self.facts), self.ranks.device, model.autocast

@@ -20,7 +20,7 @@ from trainer.batch import BadSample, Batch, DataSettings, trimmed_tokens
 from trainer.batch_maker import Failure
 from trainer.caption_choice import kind_of_step
 from trainer.errors import BadInput, TrainingFailed
-from trainer.sampled_data import leave_signals_to_the_trainer
+from trainer.loader_workers import outlive_signals
 from trainer.webdataset_list import count_samples, expand_shards
 from trainer.webdataset_order import Cursor, RawSample, ordered_samples
 from trainer.webdataset_pairs import Pair, pair_of
@@ -121,7 +121,7 @@ def _loader(plan: Plan, position: Position) -> DataLoader:
         num_workers=num_workers,
         collate_fn=_as_it_is,
         pin_memory=plan.settings.pin_memory,
-        worker_init_fn=leave_signals_to_the_trainer,
+        worker_init_fn=outlive_signals,
         prefetch_factor=plan.settings.prefetch_batches if num_workers else None,
         generator=torch.Generator(),  # or it takes a number from the trainer's own
     )

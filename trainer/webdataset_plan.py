@@ -150,9 +150,7 @@ class Position:
         return Position(number + 1, tuple(cursors), self.first_draw)
 
     def cursor_for(self, number: int, plan: Plan) -> Cursor:
-        """Where a worker begins whose first micro-batch is `number`: behind its last one, or with the epoch."""
-        epoch = plan.epoch_of_order(number)
+        """Where the worker of micro-batch `number` stands: behind its last one, or where the epoch begins."""
         cursor = self.cursors[number % len(self.cursors)]
-        if cursor is None or cursor.epoch != epoch:
-            return Cursor(epoch, visit=self.first_draw if plan.settings.resampled else 0)
-        return cursor
+        first_visit = self.first_draw if plan.settings.resampled else 0
+        return cursor or Cursor(plan.epoch_of_order(number), first_visit)

@@ -90,6 +90,8 @@ def test_trimmed_texts_have_the_gradients_of_full_ones():
         {"pool_type": "last", "no_causal_mask": True},
         {"pool_type": "first", "no_causal_mask": True},
         {"embed_cls": True},
+        {"pool_type": "last"},
+        {"no_causal_mask": True},
     ],
 )
 def test_towers_that_see_the_padding_get_it(text_cfg):

@@ -88,6 +88,14 @@ class PlantedEncoder:
         return torch.nn.functional.one_hot(number, NUM_CLASSES + 1).float()
 
 
+class DrawingEncoder(PlantedEncoder):
+    """Draws from every generator, as a model with dropout would."""
+
+    def encode_images(self, image_NHWC: torch.Tensor) -> torch.Tensor:
+        random.random(), np.random.rand(), torch.rand(1)
+        return super().encode_images(image_NHWC)
+
+
 def run(images: LabelledImages, encoder, **settings):
     return evaluate(images, prompts(list(images.class_names)), encoder, FACTS, **settings)
 
@@ -215,7 +223,7 @@ def test_evaluation_leaves_the_random_numbers_alone():
     expected = draw()
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(3)
-    run(benchmark(), PlantedEncoder(), num_workers=1)
+    run(benchmark(), DrawingEncoder(), num_workers=1)
     assert draw() == expected
     with pytest.raises(ZeroDivisionError), random_state_kept():
         draw()
@@ -292,7 +300,9 @@ def distributed(rank: int, folder: Path) -> None:
 
     share = Share(rank, 2, sum_over_ranks)
     images = benchmark(broken=frozenset({5, 6}))
-    planted = run(images, PlantedEncoder({1: 3}), share=share, batch_size=4).to_record()
+    planted_encoder = PlantedEncoder({1: 3})
+    planted = run(images, planted_encoder, share=share, batch_size=4).to_record()
+    assert planted_encoder.num_texts == NUM_CLASSES + 1, "half of the prompts, and the one that tells the width"
     encoder, facts = clip_encoder()
     class_DC = class_embeddings(prompts(list(images.class_names)), encoder, share)
     clip = evaluate(images, prompts(list(images.class_names)), encoder, facts, share=share).to_record()

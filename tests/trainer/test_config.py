@@ -276,7 +276,7 @@ def test_files_that_are_not_there_are_refused_on_loading_alone(in_folder, line, 
 def full_config():
     """A config in which nothing has its default, texts are awkward and every kind of value occurs."""
     awkward = "a'b\"c\\d\ne\tf é 日本 🦋 \x7f\x01"
-    texts = {name: awkward for name in ("pretrained", "train_data", "val_data", "remote_sync", "wandb_notes", "model")}
+    texts = {name: awkward for name in ("pretrained", "train_data", "val_data", "wandb_notes", "model")}
     chosen = {
         **{"dataset_type": "webdataset", "report_to": "all", "name": "run 'é' 1", "csv_separator": "|"},
         **{"image_mean": (0.1, 0.2, 0.3), "image_std": (1e-7, 1e16, 0.3), "force_image_size": (64, 64)},

@@ -4,7 +4,6 @@ import numpy as np
 
 from trainer.draws import generator, hash64, hash_text, permutation
 
-
 GOLDEN_HASHES = (16294208416658607535, 6791897765849424158, 7194931792840665061)
 GOLDEN_PERMUTATION = [9, 8, 6, 3, 7, 4, 2, 1, 5, 0]
 GOLDEN_TEXT = 8041202454910283495

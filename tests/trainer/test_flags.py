@@ -130,6 +130,7 @@ def test_no_name_is_taken_twice_negations_included():
     assert set(REFUSED) == {
         *("horovod", "torchscript", "trace", "use_bn_sync", "distill_model", "distill_pretrained", "copy_codebase"),
         *("coca_caption_loss_weight", "coca_contrastive_loss_weight"),
+        *("remote_sync", "remote_sync_frequency", "remote_sync_protocol"),
     }
 
 

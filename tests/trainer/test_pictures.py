@@ -174,4 +174,3 @@ def test_scale_and_ratio_settings_are_obeyed():
     for number in range(50):
         box = crop_box(400, 300, narrow, generator(0, 0, number, "pair").random(40))
         assert box.width == box.height and 0.19 <= box.width * box.height / (400 * 300) <= 0.31
-    

@@ -92,9 +92,7 @@ def pairs(batches: list[Batch]) -> list[tuple[int, str, str]]:
     return [
         (item, digest(picture), text_of_tokens(tokens))
         for batch in batches
-        for item, picture, tokens in zip(
-            batch.item_B.tolist(), batch.image_BHWC, batch.token_BL.tolist(), strict=True
-        )
+        for item, picture, tokens in zip(batch.item_B.tolist(), batch.image_BHWC, batch.token_BL.tolist(), strict=True)
     ]
 
 
@@ -112,12 +110,12 @@ def test_batches_hold_what_they_promise():
 def test_any_number_of_workers_gives_the_same_batches():
     """Over an epoch's end, and the caller's own random state is left alone."""
     want = prints(taken(opened(), 23))
-    torch.manual_seed(1), random.seed(1), np.random.seed(1)  # noqa: NPY002 - the global state is what is tested
-    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    torch.manual_seed(1), random.seed(1), np.random.seed(1)
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
     for workers in (1, 2):
         assert prints(taken(opened(replace(SETTINGS, num_workers=workers)), 23)) == want
     assert torch.equal(torch.get_rng_state(), states[0]) and random.getstate() == states[1]
-    assert np.random.get_state()[1].tolist() == states[2]  # noqa: NPY002
+    assert np.random.get_state()[1].tolist() == states[2]
 
 
 def test_any_split_of_a_step_trains_on_the_same_pairs():
@@ -238,7 +236,9 @@ def test_captions_of_the_kind_asked_for_must_be_there():
 
     with pytest.raises(BadInput, match=r"none of 86 items looked at has a caption of kind com; found: sci"):
         opened(replace(SETTINGS, caption=CaptionPolicy.fixed("com")), source=SciSource())
-    batches = taken(opened(replace(SETTINGS, caption=CaptionPolicy.weighted({"com": 9, "sci": 1})), source=SciSource()), 2)
+    batches = taken(
+        opened(replace(SETTINGS, caption=CaptionPolicy.weighted({"com": 9, "sci": 1})), source=SciSource()), 2
+    )
     assert batches[0].counts == {"caption/sci": 8}
 
 

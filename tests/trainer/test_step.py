@@ -23,6 +23,7 @@ SETTINGS = {
     "infonce": StepSettings("infonce", gather_with_grad=True),
     "infonce local": StepSettings("infonce", local_loss=True, gather_with_grad=True),
     "infonce published": StepSettings("infonce"),
+    "infonce published local": StepSettings("infonce", local_loss=True),
     "siglip": StepSettings("siglip"),
     "multi_positive": StepSettings("multi_positive", gather_with_grad=True),
 }
@@ -158,10 +159,16 @@ def test_accumulation_is_the_large_batch_on_two_ranks(two_ranks: list[dict], nam
     _assert_equal(two_ranks[0][name, "k"], two_ranks[1][name, "k"])
 
 
-@pytest.mark.parametrize("name", [name for name in SETTINGS if name not in ("siglip", "infonce published")])
+@pytest.mark.parametrize("name", ["infonce", "infonce local", "siglip", "multi_positive"])
 def test_two_ranks_are_one_process_with_all_pairs(two_ranks: list[dict], name: str):
     expected = _step(TinyClip(), _as_one(_micro_batches(0) + _micro_batches(1)), name)
     _assert_equal(two_ranks[0][name, "k"], expected)
+
+
+def test_without_gathered_gradients_local_loss_makes_a_difference(two_ranks: list[dict]):
+    both, local = (two_ranks[0][name, "1"][1] for name in ("infonce published", "infonce published local"))
+    difference = both["visual.0.weight"] - local["visual.0.weight"]
+    assert difference.abs().max() > 1e-4
 
 
 def test_multi_positive_without_gathered_gradients_is_refused(two_ranks: list[dict]):
@@ -223,7 +230,7 @@ def test_a_locked_tower_gets_no_gradient_and_is_encoded_to_its_end_once(as_one: 
 
 
 def test_weights_get_their_gradients_under_autocast():
-    """Casts made without gradient in the first pass must not be taken from autocast's cache in the second."""
+    """What the first pass casts without gradient must not stand for the weights in the second."""
     batches = _micro_batches()
     settings = replace(SETTINGS["multi_positive"], autocast=partial(torch.autocast, "cpu", dtype=torch.bfloat16))
     accumulated, at_once = TinyClip().float(), TinyClip().float()

@@ -85,6 +85,15 @@ def test_shards_are_permuted_and_windows_hold_neighbours_across_shards(shards):
     assert len(set(ranks_in_windows)) > 1, "every window is permuted alike"
 
 
+def test_windows_of_ranks_workers_epochs_and_passes_are_permuted_differently(tmp_path):
+    alike = expand_shards(write_shards(tmp_path, [8] * 4, sample=bare))
+    parts = [order_of(alike, window=8, rank=r, num_ranks=2, worker=w, num_workers=2) for r in (0, 1) for w in (0, 1)]
+    windows = [[number % 8 for number in numbers(part, 8, Cursor(epoch))] for part in parts for epoch in (0, 1)]
+    again = [[number % 8 for number in numbers(part, 16)][8:] for part in parts]
+    seeded = [number % 8 for number in numbers(replace(parts[0], seed=2), 8)]
+    assert len({tuple(window) for window in (*windows, *again, seeded)}) == 13
+
+
 @pytest.mark.parametrize("resampled", [False, True])
 @pytest.mark.parametrize("window", [1, 3, 6, 20, 100])
 def test_going_on_behind_any_sample_gives_the_same_rest(shards, window, resampled):
@@ -109,7 +118,7 @@ def test_items_tell_samples_apart_and_occasions_their_readings(shards, resampled
         assert of_other.items() <= of_all.items()
 
 
-def test_no_more_is_held_than_a_window_and_no_more_read_than_the_next(shards, monkeypatch):
+def test_the_next_window_is_read_while_one_is_given_and_no_more_than_one_is_held(shards, monkeypatch):
     read = 0
 
     def counted(url, skip=0):
@@ -121,7 +130,7 @@ def test_no_more_is_held_than_a_window_and_no_more_read_than_the_next(shards, mo
     monkeypatch.setattr("trainer.webdataset_order.read_shard", counted)
     samples = islice(ordered_samples(order_of(shards, window=16), Cursor(0)), 80)
     for given, _ in enumerate(samples, start=1):
-        assert read - given <= 16
+        assert 15 <= read - given <= 16 or read == 80
     assert read == 80
 
 
