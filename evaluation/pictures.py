@@ -48,8 +48,6 @@ def _fit(picture: Image.Image, size: int, filter_: Image.Resampling, resize_mode
         ratio = max(width, height) / size
         return _centre(picture.resize((round(width / ratio), round(height / ratio)), filter_), size)
     short = min(width, height)
-    if short == size:  # torchvision leaves such a picture as it is
-        return _centre(picture, size)
     # torchvision rounds the long side down
     long = int(size * max(width, height) / short)
     return _centre(picture.resize((size, long) if width <= height else (long, size), filter_), size)

@@ -6,6 +6,7 @@ Until the folder is claimed nothing is written, so that bad input leaves nothing
 import dataclasses
 import json
 import os
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -71,6 +72,10 @@ def _run(config: TrainConfig, ranks: Ranks, stop: StopSignals) -> None:
         run = _assembled(config, make_model(config, ranks), data, validation, folder, stop)
         if resumed is not None:
             _put_back(run, resumed)
+        if run.step >= run.total_steps:
+            if ranks.is_first:
+                print(f"nothing to do: all {run.total_steps:,} steps are done", file=sys.stderr)
+            return
         _claim(run, resumed, folder, kinds)
         _train_logged(run, [*notices(config, ranks.size), *remarks, *first_lines(run, settings)])
     finally:

@@ -13,6 +13,7 @@ import torch
 from torch import distributed as dist
 
 from evaluation.encoder import OpenClipEncoder, evaluation_mode
+from evaluation.errors import UnreadableImage
 from evaluation.facts import ModelFacts
 from evaluation.labelled_images import LabelledImages, folder_of_classes
 from evaluation.model import get_tokenizer
@@ -181,4 +182,7 @@ class _PicturesOf:
     items: Sequence[int]
 
     def __call__(self, number: int) -> bytes:
-        return self.index.picture(self.items[number])
+        try:
+            return self.index.picture(self.items[number])
+        except BadSample as bad:
+            raise UnreadableImage(f"sample {self.items[number]}: {bad.reason}") from bad

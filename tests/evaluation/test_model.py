@@ -9,7 +9,7 @@ import pytest
 import torch
 from open_clip.constants import IMAGENET_MEAN, IMAGENET_STD
 from open_clip.factory import get_model_config
-from open_clip.transformer import QuickGELU
+from open_clip.transformer import LayerNormFp32, QuickGELU
 from safetensors.torch import save_file
 
 from evaluation.errors import BadInput, WorkFailed
@@ -233,6 +233,7 @@ def test_a_checkpoint_is_all_that_is_needed(tmp_path, activation):
     assert activations(forced) == {other} == {found.activation} and found.model_config["quick_gelu"] == (
         other != "gelu"
     )
+    assert resolve(ModelRequest(str(folder), image_mean=(0.1, 0.2, 0.3))).image_mean == (0.1, 0.2, 0.3)
     for pretrained in (folder, folder / "model.safetensors"):
         again, found = build_model(ModelRequest("tiny", str(pretrained), model_config=TINY))
         assert same(again, model.state_dict()) and found.activation == activation
@@ -308,6 +309,7 @@ def test_low_precision_is_stored_as_open_clip_stores_it():
     dtypes = {name: value.dtype for name, value in model.state_dict().items()}
     assert dtypes["visual.conv1.weight"] == dtypes["text_projection"] == dtypes["visual.proj"] == torch.bfloat16
     assert dtypes["token_embedding.weight"] == dtypes["ln_final.weight"] == dtypes["logit_scale"] == torch.float32
+    assert isinstance(model.ln_final, LayerNormFp32) and not isinstance(instantiate(facts).ln_final, LayerNormFp32)
     assert {value.dtype for value in instantiate(facts).state_dict().values()} == {torch.float32}
     assert model.encode_text(get_tokenizer(facts)(["a photo"])).dtype == torch.bfloat16
 
@@ -320,6 +322,7 @@ def test_a_folder_called_like_a_model_or_tag_does_not_shadow_it(registered, tmp_
     monkeypatch.chdir(tmp_path / "here")
     _, facts = build_model(ModelRequest("ViT-small", "openai"))
     assert facts.activation_source == "tag openai"
+    assert resolve(ModelRequest("openai", model_config=SMALL)).pretrained is None
 
 
 def test_tokenizers():

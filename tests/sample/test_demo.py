@@ -52,7 +52,7 @@ def run_demo(root: Path) -> Demo:
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     versions = {path.name: DeltaTable(path).version() for path in (root / "tables").iterdir()}
-    kept = [path for folder in ("shards", "reports") for path in (root / folder).rglob("*") if path.is_file()]
+    kept = [path for folder in ("shards", "reports", "runs") for path in (root / folder).rglob("*") if path.is_file()]
     return Demo(done.stdout, versions, {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept})
 
 
@@ -89,7 +89,9 @@ def test_every_command_is_printed_behind_a_dollar_sign(first_run: Demo):
     assert [name for name, _ in first_run.data_steps] == [*CHANGING_STEPS, "status"]
     modules = [words[2] for words, _ in first_run.commands if words[:2] == ["python", "-m"]]
     assert modules == ["sample.draw_specimens", "sample.photo_server", "sample.open_shards", "sample.open_shards"]
-    assert len(first_run.commands) == len(CHANGING_STEPS) + 1 + len(modules)
+    trainings = [words for words, _ in first_run.commands if words[:2] == ["taxaflow", "train"]]
+    assert len(trainings) == 1
+    assert len(first_run.commands) == len(CHANGING_STEPS) + 1 + len(modules) + len(trainings)
     bare = [line for line in first_run.stdout.splitlines() if line.startswith(("taxaflow ", "python "))]
     assert bare == []
 
@@ -130,6 +132,16 @@ def test_the_report_it_names_is_there(demo_root: Path, first_run: Demo):
     report = demo_root / "reports" / "taxa.html"
     assert f"report:   {report.resolve()}" in first_run.stdout
     assert report.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
+
+
+def test_the_model_learns_what_it_has_not_seen(demo_root: Path, first_run: Demo):
+    lines = [json.loads(line) for line in (demo_root / "runs" / "demo" / "train.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] <= 0.75 * losses[0]
+    last = [line for line in lines if line.get("event") == "evaluation"][-1]
+    assert last["val-images"] >= 70
+    assert last["val-top1-low"] > 2 * last["val-chance"]
+    assert f"model:    {(demo_root / 'runs' / 'demo').resolve()}" in first_run.stdout
 
 
 def test_second_run_finds_nothing_to_do(first_run: Demo, second_run: Demo):

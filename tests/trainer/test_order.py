@@ -34,6 +34,8 @@ def test_epochs_and_seeds_have_orders_of_their_own():
     orders = [Order(SIZES, seed).items(epoch, 0, sum(SIZES)) for seed, epoch in ((1, 0), (1, 1), (2, 0))]
     for first, second in ((0, 1), (0, 2), (1, 2)):
         assert abs(np.corrcoef(orders[first], orders[second])[0, 1]) < 0.15
+    groups = {tuple(Order(SIZES, seed).first_shards(epoch, 0).tolist()) for seed, epoch in ((1, 0), (1, 1), (2, 0))}
+    assert len(groups) == 3
 
 
 def test_any_stretch_equals_that_of_the_whole():

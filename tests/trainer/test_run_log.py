@@ -194,7 +194,7 @@ with RunLog(Path(sys.argv[1]), [], 226, 1) as log:
         while part := os.read(leader, 4096):
             shown += part
     os.close(leader)
-    assert b"/226" in shown
+    assert b"21/226" in shown
     assert b"\x1b[" in shown
     assert b"images/s, 2 undecodable_image, 1 steps skipped, 5 % data wait: compute-bound" in shown
 

@@ -110,12 +110,14 @@ def test_batches_hold_what_they_promise():
 def test_any_number_of_workers_gives_the_same_batches():
     """Over an epoch's end, and the caller's own random state is left alone."""
     want = prints(taken(opened(), 23))
-    torch.manual_seed(1), random.seed(1), np.random.seed(1)
-    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    states = global_random_states()
     for workers in (1, 2):
         assert prints(taken(opened(replace(SETTINGS, num_workers=workers)), 23)) == want
-    assert torch.equal(torch.get_rng_state(), states[0]) and random.getstate() == states[1]
-    assert np.random.get_state()[1].tolist() == states[2]
+    assert global_random_states() == states
+
+
+def global_random_states() -> tuple[object, ...]:
+    return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state(legacy=True)[1].tolist()
 
 
 def test_any_split_of_a_step_trains_on_the_same_pairs():

@@ -19,6 +19,10 @@ def index_of(manifest: Path, tmp_path: Path) -> ShardIndex:
     return ShardIndex(manifest.parent, read_manifest(manifest, "train"), tmp_path / "kept")
 
 
+def num_open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @pytest.mark.parametrize("layout", ["taxaflow", "biotrove"])
 def test_every_sample_comes_back_as_it_was_written(tmp_path: Path, layout: str):
     index = index_of(write_dataset(tmp_path / "data", SIZES, layout), tmp_path)
@@ -39,12 +43,12 @@ def test_an_index_can_be_sent_to_a_worker_and_closed(tmp_path: Path):
 def test_open_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("trainer.shard_index.SHARDS_OPEN", 2)
     index = index_of(write_dataset(tmp_path / "data", [1] * 8), tmp_path)
-    before = len(os.listdir("/proc/self/fd"))
+    before = num_open_files()
     for item in (*range(8), *range(8)):
         assert index.picture(item) == jpeg(item)
-    assert len(os.listdir("/proc/self/fd")) - before == 2 + 2  # tars, and their mapped offsets
+    assert num_open_files() - before == 2 + 2  # tars, and their mapped offsets
     index.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert num_open_files() == before
 
 
 def test_a_missing_member_is_a_bad_sample(tmp_path: Path):

@@ -126,7 +126,7 @@ def test_a_split_without_shards_and_too_few_pairs_are_refused(tmp_path: Path):
     manifest = write_dataset(tmp_path / "data", SIZES)
     with pytest.raises(BadInput, match="no shards in split 'val'"):
         taken(manifest, 1, split="val")
-    with pytest.raises(BadInput, match="--batch-size 26.*only 25"):
+    with pytest.raises(BadInput, match=r"--batch-size 26.*only 25"):
         taken(manifest, 1, replace(SETTINGS, batch_size=26))
 
 
