@@ -35,6 +35,7 @@ class Run:
         steps_per_epoch: optimizer steps.
         total_steps: at which the run ends.
         log: of rank 0; None on the others.
+        best: step and top-1 of the best evaluation of the first set; empty before one. Saving keeps its checkpoint.
     """
 
     config: TrainConfig
@@ -104,7 +105,8 @@ def _do_what_is_due(run: Run, inputs: StepInputs, stopping: bool) -> None:
     if ends_epoch or is_last:
         with run.meter.paused():
             _evaluate(run, is_last)
-    if stopping or is_last or _save_is_due(run, ends_epoch):
+    is_best = run.best.get("step") == run.step
+    if stopping or is_last or is_best or _save_is_due(run, ends_epoch):
         with run.meter.paused():
             run.saver.save(run)
 
@@ -120,6 +122,9 @@ def _evaluate(run: Run, is_last: bool) -> None:
     metrics = run.validation.measure(run.model, run.settings, run.epoch, is_last)
     if metrics and run.log is not None:
         run.log.evaluation(run.step, metrics)
+    top1 = next((value for name, value in metrics.items() if name.endswith("-top1")), None)
+    if top1 is not None and top1 > run.best.get("top1", -1.0):
+        run.best = {"step": run.step, "top1": top1}
 
 
 def log_step(run: Run, inputs: StepInputs) -> None:

@@ -90,6 +90,7 @@ def _put_back(run: Run, resumed: Resumed) -> None:
     if run.updater.scaler is not None and resumed.content.scaler_state is not None:
         run.updater.scaler.load_state_dict(dict(resumed.content.scaler_state))
     run.updater.guard.load(state["guard"])
+    run.best = state["best"]
     run.step = resumed.step(run.steps_per_epoch)
     if not resumed.at_epoch:
         run.meter.load(own["meter"])
@@ -112,7 +113,7 @@ def _claim(run: Run, resumed: Resumed | None, folder: RunFolder, kinds: tuple[st
         raise error
     if resumed is not None and resumed.at_epoch:
         run.saver.save(run)  # before the later ones are hidden, so that there always is one to go on from
-    if resumed is not None and run.ranks.is_first and resumed.path.resolve().parent == folder.checkpoints.resolve():
+    if run.ranks.is_first and folder.goes_on(config.resume):
         set_aside_newer(folder.checkpoints, run.step)
 
 
