@@ -53,7 +53,9 @@ def _texture(edge_px: int) -> np.ndarray:
     width, height = photo_size(edge_px)
     random = np.random.default_rng(2**32)
     brightness = _field(random, 3 * height, 3 * width)
-    colours = [brightness * (1 - COLOUR_SHARE**2) ** 0.5 + COLOUR_SHARE * _field(random, *brightness.shape) for _ in "RGB"]
+    colours = [
+        brightness * (1 - COLOUR_SHARE**2) ** 0.5 + COLOUR_SHARE * _field(random, *brightness.shape) for _ in "RGB"
+    ]
     return np.stack(colours, axis=-1)
 
 

@@ -90,7 +90,9 @@ def _write_all(folder: Path, num_photos: int, edge_px: int) -> None:
     for layout in LAYOUTS:
         split = folder / layout / SPLIT
         split.mkdir(parents=True)
-        listed = [_write_shard(split, shard_id, part, layout, photo_size(edge_px)) for shard_id, part in enumerate(rows)]
+        listed = [
+            _write_shard(split, shard_id, part, layout, photo_size(edge_px)) for shard_id, part in enumerate(rows)
+        ]
         facts = DatasetFacts(DATASET, "original", layout, {})
         (folder / layout / "manifest.json").write_bytes(manifest_bytes(facts, {SPLIT: listed}))
         (split / "sizes.json").write_bytes(sizes_bytes(listed))

@@ -63,13 +63,14 @@ def crop(settings: DataSettings, number: int, jpeg: bytes) -> np.ndarray:
 
 def measure(jpegs: Sequence[bytes]) -> TransformRun:
     """All transforms on all photos but the first block, which warms up."""
-    spent = dict.fromkeys(transforms(), 0.0)
+    measured = transforms()
+    spent = dict.fromkeys(measured, 0.0)
     num_photos = 0
     for start in range(0, len(jpegs), BLOCK):
         block = list(enumerate(jpegs[start : start + BLOCK], start))
         warming_up = start == 0 and len(jpegs) > BLOCK
         num_photos += 0 if warming_up else len(block)
-        for name, transform in transforms().items():
+        for name, transform in measured.items():
             cpu_s = time.process_time()
             for number, jpeg in block:
                 transform(number, jpeg)
@@ -86,7 +87,13 @@ def _difference(number: int, jpeg: bytes) -> float:
 
 def _settings(resize: str) -> DataSettings:
     return DataSettings(
-        batch_size=1, accum_freq=1, num_workers=0, seed=0, image_size=IMAGE_SIZE, text_of_tokens=_no_texts, resize=resize
+        batch_size=1,
+        accum_freq=1,
+        num_workers=0,
+        seed=0,
+        image_size=IMAGE_SIZE,
+        text_of_tokens=_no_texts,
+        resize=resize,
     )
 
 

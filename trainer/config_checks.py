@@ -20,6 +20,8 @@ _REPORTERS = ("tensorboard", "wandb", "all", "none")
 _FILES = (".json", ".csv", ".tsv")
 _CROP_KEYS = ("scale", "ratio", "interpolation")
 _INTERPOLATIONS = ("bicubic", "bilinear")
+_NAME_BYTES = 255
+"""Longest name of a file on the usual file systems."""
 
 
 def check_together(config: TrainConfig) -> None:
@@ -75,10 +77,17 @@ def check_paths(config: TrainConfig) -> None:
     for flag, value in (("--imagenet-val", config.imagenet_val), ("--imagenet-v2", config.imagenet_v2)):
         if value and not Path(value).is_dir():
             raise BadInput(f"{flag} {value}: no such folder; give one with a folder of pictures per class")
-    if config.resume not in (None, "latest") and not Path(config.resume).exists():
-        raise BadInput(f"--resume {config.resume}: no such checkpoint; give a local path, or latest")
+    if config.resume not in (None, "latest"):
+        _check_checkpoint(config.resume)
     if Path(config.logs).exists() and not Path(config.logs).is_dir():
         raise BadInput(f"--logs {config.logs}: is a file; give a folder")
+
+
+def _check_checkpoint(resume: str) -> None:
+    if not Path(resume).exists():
+        raise BadInput(f"--resume {resume}: no such checkpoint; give a local path, or latest")
+    if not Path(resume).is_dir():
+        raise BadInput(f"--resume {resume}: is a file; give a step_* folder, or begin with its weights: --pretrained")
 
 
 def _check_data_path(flag: str, value: str | None, is_file: bool) -> None:
@@ -208,6 +217,8 @@ def _check_names(config: TrainConfig) -> None:
         raise BadInput("--resume latest needs --name: the run to go on with")
     if name is not None and (name in (".", "..") or re.search(r"[/\\\x00-\x1f]", name)):
         raise BadInput(f"--name {name!r}: must name one folder, without / and \\; --logs says where it is made")
+    if name is not None and len(name.encode()) > _NAME_BYTES:
+        raise BadInput(f"--name {name[:40]}...: is too long for a folder; give at most {_NAME_BYTES} bytes")
     if "://" not in config.dist_url:
         raise BadInput(f"--dist-url {config.dist_url!r}: give env://, tcp://HOST:PORT or file:///PATH")
     if config.device is not None and not _DEVICE.fullmatch(config.device):

@@ -15,7 +15,9 @@ from trainer.distributed import Ranks
 from trainer.errors import BadInput
 from trainer.shards_data import open_shards
 from trainer.synthetic_data import open_synthetic
+from trainer.webdataset_check import check_first_samples, check_step
 from trainer.webdataset_data import open_webdataset
+from trainer.webdataset_list import expand_shards
 
 TRAIN_SPLIT = "train"
 
@@ -95,4 +97,14 @@ def open_source(
         return open_shards(settings, Path(source), split, ranks.rank, ranks.size, position)
     if dataset_type == "csv":
         return open_csv(settings, Path(source), split, ranks.rank, ranks.size, position)
-    return open_webdataset(settings, source, split, ranks.rank, ranks.size, position)
+    return _open_tars(settings, source, split, ranks, position)
+
+
+def _open_tars(
+    settings: DataSettings, source: str, split: str, ranks: Ranks, position: Mapping[str, object] | None
+) -> TrainData:
+    data = open_webdataset(settings, source, split, ranks.rank, ranks.size, position)
+    check_step(settings, data.num_samples, ranks.size)
+    shards = expand_shards(source, settings.upsampling_factors, settings.resampled).urls
+    check_first_samples(settings, shards[ranks.rank % len(shards)])
+    return data

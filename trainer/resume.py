@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from evaluation.facts import ModelFacts
 from trainer.checkpoint import CheckpointContent, newest_valid
 from trainer.config import TrainConfig
 from trainer.distributed import Ranks
@@ -59,6 +60,21 @@ def find(config: TrainConfig, folder: RunFolder) -> tuple[Path | None, list[str]
     if path is None:
         return None, [f"--resume latest: no checkpoint in {folder.checkpoints}, begins anew"]
     return path, remarks
+
+
+def check_activation(resumed: Resumed, facts: ModelFacts, force: bool) -> str | None:
+    """Whether the model has the activation that the checkpoint was trained with; a line to say where it is forced.
+
+    Raises:
+        BadInput: it has another, and that is not forced. Weights hold no trace of it.
+    """
+    before = resumed.content.state["model_facts"]["activation"]
+    if before == facts.activation:
+        return None
+    difference = f"--resume {resumed.path}: trained with activation {before}, this run has {facts.activation}"
+    if not force:
+        raise BadInput(f"{difference}; give --activation {before}, or add --force")
+    return f"forced: {difference}"
 
 
 def restore(resumed: Resumed, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:

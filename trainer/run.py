@@ -19,7 +19,7 @@ from trainer.batch import TrainData
 from trainer.checkpoint import load, remove_leftovers, set_aside_newer
 from trainer.config import TrainConfig, check_device, check_ranks, notices
 from trainer.distributed import Ranks
-from trainer.errors import BadInput
+from trainer.errors import BadInput, TrainingFailed
 from trainer.guard import Guard
 from trainer.loop import Run, train
 from trainer.meter import Meter
@@ -50,6 +50,11 @@ def run(config: TrainConfig) -> None:
     ranks = distributed.start(config.dist_backend, config.device_name, config.dist_url, not config.no_set_device_rank)
     try:
         _run(config, ranks, stop)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        reason = " ".join(str(error).split())
+        raise TrainingFailed(f"a loader process died, often for want of memory: {reason}") from error
     finally:
         distributed.stop(ranks)
     if stop.was_interrupted:
@@ -71,6 +76,7 @@ def _run(config: TrainConfig, ranks: Ranks, stop: StopSignals) -> None:
         validation = Validation.open(config, facts, settings, ranks)
         run = _assembled(config, make_model(config, ranks), data, validation, folder, stop)
         if resumed is not None:
+            remarks += filter(None, [resume.check_activation(resumed, facts, config.force)])
             _put_back(run, resumed)
         if run.step >= run.total_steps:
             if ranks.is_first:

@@ -5,7 +5,8 @@ pictures. Random generators are left as they were, so that losses are the same w
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from trainer.batch import DataSettings
 from trainer.caption_choice import texts_of_sample
 from trainer.config import TrainConfig
 from trainer.distributed import Ranks
+from trainer.errors import BadInput
 from trainer.model import TrainedModel
 from trainer.shard_index import ShardIndex, read_manifest
 from trainer.shards_data import dataset_folder, taxon_of
@@ -79,9 +81,10 @@ class Validation:
         if config.zeroshot_frequency > 0:
             folders = {"imagenet": config.imagenet_val, "imagenetv2": config.imagenet_v2}
             sets += [_folder_set(name, Path(folder)) for name, folder in folders.items() if folder]
-            if (manifest := _val_manifest(config)) is not None:
+        with _blaming("--val-data" if config.val_data else "--train-data"):
+            if config.zeroshot_frequency > 0 and (manifest := _val_manifest(config)) is not None:
                 sets.append(_split_set(manifest))
-        return cls(config, ranks, facts, tuple(sets), ValidationLoss.open(config, settings, ranks))
+            return cls(config, ranks, facts, tuple(sets), ValidationLoss.open(config, settings, ranks))
 
     def measure(self, model: TrainedModel, settings: StepSettings, epoch: int, is_last: bool) -> dict[str, float]:
         """What is due at the end of an epoch, counted from 1, or of the run; by name, the same on all ranks."""
@@ -129,6 +132,15 @@ def _sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
     return total
 
 
+@contextmanager
+def _blaming(flag: str) -> Iterator[None]:
+    """Have complaints of what reads --train-data name the flag that the data came from."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(str(error).replace("--train-data", flag, 1)) from error
+
+
 def _folder_set(name: str, folder: Path) -> LabelledSet:
     images = folder_of_classes(folder)
     return LabelledSet(name, images, [label_prompts(label, OPENAI_AND_PLAIN) for label in images.class_names])
@@ -147,7 +159,7 @@ def _val_manifest(config: TrainConfig) -> Path | None:
 
 def _split_set(manifest: Path) -> LabelledSet:
     """The val split; its classes are the taxa in it, in the order of their ids."""
-    index = ShardIndex(dataset_folder(manifest), read_manifest(manifest, VAL_SPLIT))
+    index = _checked_index(manifest)
     names: dict[int, str] = {}
     found: list[tuple[int, int]] = []
     for item in range(len(index)):
@@ -162,6 +174,16 @@ def _split_set(manifest: Path) -> LabelledSet:
         _PicturesOf(index, [item for item, _ in found]),
     )
     return LabelledSet(VAL_SPLIT, images, [[names[taxon]] for taxon in taxa])
+
+
+def _checked_index(manifest: Path) -> ShardIndex:
+    """The val split, every shard of it as the manifest says."""
+    shards = read_manifest(manifest, VAL_SPLIT)
+    index = ShardIndex(dataset_folder(manifest), shards)
+    wrong = [text for shard in range(len(shards)) if (text := index.check(shard))]
+    if wrong:
+        raise BadInput(f"--train-data {manifest}: {len(wrong)} of {len(shards)} val shards are bad: {wrong[0]}")
+    return index
 
 
 def _label(index: ShardIndex, item: int) -> tuple[int, str] | None:

@@ -25,6 +25,8 @@ def make_world(folder: Path) -> None:
     _spoil_manifests(folder / "data")
     write_shards(folder / "tars", [6, 6])
     write_shards(folder / "plain", [6, 6], plain_sample)
+    write_shards(folder / "uncounted", [6])
+    (folder / "uncounted" / "sizes.json").unlink()
     _without_manifest(folder / "unnamed", folder / "unnamed_tars")
     _write_table(folder / "pairs.csv")
     _write_recipes(folder)
@@ -42,7 +44,6 @@ def _spoil_manifests(folder: Path) -> None:
         change_manifest(path, **change)
     (folder / "cut.json").write_bytes(good[: len(good) // 2])
     (folder / "list.json").write_text("[]")
-    (folder / "splits.json").write_text(json.dumps(json.loads(good) | {"splits": ["train"]}))
     held_out = json.loads((folder / "count.json").read_bytes())["splits"]["train"][:1]
     splits = json.loads(good)["splits"] | {"val": held_out}
     (folder / "val_count.json").write_text(json.dumps(json.loads(good) | {"splits": splits}))
@@ -67,7 +68,7 @@ def _write_recipes(folder: Path) -> None:
     tiny = (FOLDER / "tiny.toml").read_text()
     (folder / "narrow.toml").write_text(tiny.replace("layers = 2", "layers = 1"))
     (folder / "wrong_key.toml").write_text("batch_sise = 4\n")
-    (folder / "wrong_value.toml").write_text('batch_size = "many"\n')
+    (folder / "wrong_value.toml").write_text('lr = "many"\n')
     (folder / "no.toml").write_text("batch_size = = 4\n")
 
 

@@ -133,6 +133,7 @@ def _be_rank(rank: int, plan: RankPlan) -> None:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
         os.environ["OMP_NUM_THREADS"] = "1"
+        multiprocessing.set_start_method("fork", force=True)  # of loader workers, as where no forkserver made this
         if plan.num_ranks > 1:
             place = {"RANK": rank, "WORLD_SIZE": plan.num_ranks, "LOCAL_RANK": rank}
             os.environ.update({name: str(value) for name, value in place.items()})

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -22,7 +23,7 @@ CASES = {
     "flag without value": (f"{DATA} --lr", "--lr: expected one argument"),
     "unknown recipe": (f"{DATA} --recipe tinny", "--recipe 'tinny': no such recipe .* did you mean tiny?"),
     "wrong key": (f"{DATA} --recipe wrong_key.toml", "wrong_key.toml: unknown key batch_sise; did you mean batch_size?"),
-    "wrong value": (f"{DATA} --recipe wrong_value.toml", "--batch-size 'many' does not fit: give a whole number"),
+    "wrong value": (f"{DATA} --recipe wrong_value.toml", "--lr 'many' does not fit: give a number"),
     "no TOML": (f"{DATA} --recipe no.toml", "no.toml: not valid TOML: .*line 1"),
     # model
     "unknown model": (f"{DATA} --model ViT-B-61", "--model ViT-B-61: open_clip has no such model .*ViT-B-16"),
@@ -50,7 +51,6 @@ CASES = {
     "missing tar": ("--train-data data/gone.json", "gone.json: 1 of 2 shards .*train/x.tar: No such file"),
     "cut manifest": ("--train-data data/cut.json", "cut.json is not JSON"),
     "no manifest at all": ("--train-data data/list.json", "list.json: schema_version is None, .* reads 1"),
-    "odd splits": ("--train-data data/splits.json", "splits.json: .*splits"),
     "val count": (
         "--train-data data/val_count.json --zeroshot-frequency 1",
         "--train-data data/val_count.json: .* holds 6 samples, its manifest says 7",
@@ -58,11 +58,11 @@ CASES = {
     "cut val manifest": (f"{DATA} --val-data data/cut.json --zeroshot-frequency 1", "--val-data data/cut.json is not JSON"),
     "no caption": (
         "--train-data unnamed/manifest.json --text_type com",
-        "--text_type: none of 12 items .* kind com; found: .*sci",
+        "--text.type: none of 12 items .* kind com; found: .*sci",
     ),
     "no caption in tars": (
         "--train-data unnamed_tars/{000..001}.tar --text_type com",
-        "--text_type: none of .* kind com; found: .*sci",
+        "--text_type: none of the first 6 samples of .*.tar has .* kind com; found: .*sci",
     ),
     "no taxon in tars": ("--train-data plain/{000..001}.tar", "no taxon in sample .* or train with --loss infonce"),
     "large batch": (f"{DATA} --batch-size 100", r"--batch-size 100: one step takes 100 pairs .* 12"),
@@ -72,14 +72,17 @@ CASES = {
         "--batch-size 100: one step takes 100 pairs .* 6",
     ),
     "many workers": (f"{TARS} --workers 3", "--workers 3 is more than the shards of a rank: 2 .*fewer workers"),
-    "no size": ("--train-data unnamed/train.tar", "no shard 'unnamed/train.tar'"),
+    "no number of samples": (
+        "--train-data uncounted/000.tar",
+        "the number of samples is unknown: no sizes.json or __len__ .*give --train-num-samples",
+    ),
     # machine
     "amp on a CPU": (f"{DATA} --precision amp", "--precision amp needs CUDA, this is cpu: use --precision amp_bf16"),
     "no such device": (f"{DATA} --device cuda:99", "--device cuda:99: no GPU 99"),
     "ranks without gradient": (f"{DATA} --nproc 2 --no-gather-with-grad", "on 2 ranks needs --gather-with-grad"),
     # the run
     "logs is a file": (f"{DATA} --logs file", "--logs file: is a file; give a folder"),
-    "logs in a file": (f"{DATA} --logs file/runs", "--logs file/runs: file cannot be written; choose another folder"),
+    "logs in a file": (f"{DATA} --logs file/runs", "--logs file/runs: .*/file cannot be written; choose another folder"),
     "long name": (f"{DATA} --name {'x' * 300}", "--name x.*: .*too long"),
     "finished run": (f"{DATA} --name done", "--name done: there is such a run in runs; .* --resume latest"),
     "damaged": (f"{DATA} --resume damaged", "--resume damaged: the checksum of optimizer.pt differs; give a whole"),
@@ -124,9 +127,11 @@ def test_ends_with_one_line_and_leaves_nothing(world, monkeypatch, capfd, case):
     capfd.readouterr()
     code = run_here(f"{QUICK} --logs runs --name new {line}")
     stdout, stderr = capfd.readouterr()
+    after = tree(world)
+    shutil.rmtree(world / "runs" / "new", ignore_errors=True)  # or one failure would be that of all later cases
     says(stderr, words)
     assert (code, stdout) == (2, "")
-    assert tree(world) == before
+    assert after == before
 
 
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed")

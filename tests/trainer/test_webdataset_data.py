@@ -288,6 +288,13 @@ def test_samples_that_are_all_useless_end_the_run(tmp_path, monkeypatch, num_wor
         first_batches(data, 1)
 
 
+def test_useless_samples_with_good_ones_between_them_do_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(webdataset_data, "MAX_BAD_IN_A_ROW", 3)
+    pattern = write_shards(tmp_path, [12], sample=lambda number: plain_sample(number)[: 1 if number % 3 else 2])
+    (batch,) = first_batches(open_data(replace(BASE, shuffle_window=1), pattern), 1)
+    assert batch.counts["bad/no_caption"] == 6
+
+
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_truncated_shard_ends_the_run_behind_the_batches_before_it(tmp_path, num_workers):
     pattern = write_shards(tmp_path, SIZES)
