@@ -41,7 +41,8 @@ def _encode(random: np.random.Generator, contrast: float, edge_px: int) -> bytes
     """A piece of the texture, perhaps mirrored, around a colour of its own."""
     width, height = photo_size(edge_px)
     texture_HWC = _texture(edge_px)
-    top, left = (int(random.integers(edge - size)) for edge, size in zip(texture_HWC.shape, (height, width)))
+    top = int(random.integers(texture_HWC.shape[0] - height))
+    left = int(random.integers(texture_HWC.shape[1] - width))
     piece_HWC = texture_HWC[top : top + height, left : left + width][:, :: int(random.choice((-1, 1)))]
     pixel_HWC = random.uniform(95, 150, 3).astype(np.float32) + contrast * piece_HWC
     return simplejpeg.encode_jpeg(np.ascontiguousarray(pixel_HWC.clip(0, 255).astype(np.uint8)), QUALITY, "RGB", "420")

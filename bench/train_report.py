@@ -165,7 +165,7 @@ def reader_table(setting: Setting, all_runs: Sequence[ReaderRun]) -> str:
     num = max(run.repeat for run in runs) + 1
     lines += [
         "",
-        f"Median of {num} runs (smallest-largest) over {setting.num_batches} batches behind {setting.warm_up};",
+        f"Median of {num} run{'s' if num > 1 else ''} (smallest-largest) over {setting.num_batches} batches behind {setting.warm_up};",
     ]
     lines.append("CPU time is that of all processes. Batches of ours are uint8, normalised on the device; open_clip's")
     lines.append("are normalised float32. Caches are warm, readers take turns, every process has one thread.")
@@ -213,7 +213,7 @@ def goals(results: Results) -> Iterator[Goal]:
         yield Goal(name, statistics.median(peer) / statistics.median(own), RATIO_GOAL)
         difference = max(run.difference for run in runs)
         yield Goal(f"{edge_px} px: mean difference of fast to exact, levels", difference, DIFFERENCE_GOAL, at_most=True)
-    for model in MFU_GOALS:
+    for model in MFU_GOALS if results.has_device else ():
         yield from _step_goals(model, {run.side: run for run in results.steps if run.model == model})
 
 

@@ -1,4 +1,4 @@
-"""One JPEG to one training crop, alone in one process; and how far `fast` is from `exact`. Started by bench/train.py."""
+"""One JPEG to one crop, alone in one process, and how far `fast` is from `exact`; started by bench/train.py."""
 
 from __future__ import annotations
 

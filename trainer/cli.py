@@ -25,9 +25,9 @@ def _train_here(config: TrainConfig) -> None:
         run = _runner()
         run(config)
     except Exception as error:
-        leave_word(*last_words(error))
-        if isinstance(error, BadInput) and os.environ.get("RANK", "0") != "0":
-            raise SystemExit(error.exit_code) from None  # rank 0 says the same
+        is_heard = leave_word(*last_words(error)) and not config.debug
+        if isinstance(error, BadInput) and (is_heard or os.environ.get("RANK", "0") != "0"):
+            raise SystemExit(error.exit_code) from None  # the parent or rank 0 says it
         raise
 
 

@@ -1,6 +1,7 @@
 """`--dataset-type csv`: a table of picture paths and captions, one pair per row."""
 
 import csv
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +50,8 @@ def open_csv(
     source = CsvSource(table, settings)
     full, rest = divmod(len(source), ROWS_PER_SHARD)
     order = Order([ROWS_PER_SHARD] * full + [rest] * (rest > 0), settings.seed)
-    dealt = Split(order, rank, num_ranks, settings.accum_freq, settings.batch_size)
+    content = hashlib.sha256(table.read_bytes()).hexdigest()
+    dealt = Split(order, rank, num_ranks, settings.accum_freq, settings.batch_size, content)
     source.check_paths()
     return SampledData(source, dealt, settings, position)
 

@@ -4,6 +4,7 @@ The parent shares a folder with the trainer processes (FOLDER_VARIABLE): it asks
 they leave in it the line and the code they end with, since torchrun itself knows only 0 and 1.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -59,15 +60,16 @@ def _ending(folder: Path, code: int, asked_to_stop: bool) -> int:
     return ending["code"]
 
 
-def leave_word(line: str, code: int) -> None:
-    """Tell the parent, where there is one, how this process ends; the first of the processes is heard."""
-    if folder := os.environ.get(FOLDER_VARIABLE):
-        own = Path(folder) / f"{os.getpid()}.json"
-        own.write_text(json.dumps({"line": line, "code": code}), encoding="utf-8")
-        try:
-            os.link(own, Path(folder) / ENDING)
-        except FileExistsError:
-            return
+def leave_word(line: str, code: int) -> bool:
+    """Tell the parent how this process ends; False where there is none. The first of the processes is heard."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder is None:
+        return False
+    own = Path(folder) / f"{os.getpid()}.json"
+    own.write_text(json.dumps({"line": line, "code": code}), encoding="utf-8")
+    with contextlib.suppress(FileExistsError):
+        os.link(own, Path(folder) / ENDING)
+    return True
 
 
 def asked_to_stop() -> bool:

@@ -104,6 +104,14 @@ class BatchPlan:
 class Split:
     """How the items of an order are dealt out: W ranks of k micro-batches of B pairs each per step.
 
+    Attributes:
+        order: the items.
+        rank: of W.
+        num_ranks: W.
+        accum_freq: k.
+        batch_size: B.
+        items_sha256: what the items are, hex; a position among others has no meaning.
+
     Raises:
         BadInput: the order has fewer items than one step takes.
     """
@@ -113,6 +121,7 @@ class Split:
     num_ranks: int
     accum_freq: int
     batch_size: int
+    items_sha256: str = ""
 
     def __post_init__(self) -> None:
         if self.step_size > len(self.order):

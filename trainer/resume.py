@@ -89,4 +89,3 @@ def restore(resumed: Resumed, module: torch.nn.Module, optimizer: torch.optim.Op
     except (RuntimeError, ValueError, KeyError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise BadInput(f"--resume {resumed.path}: of another architecture: {' '.join(lines)[:300]}") from error
-

@@ -7,8 +7,10 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -36,6 +38,8 @@ from trainer.start_check import first_lines
 from trainer.stop import StopSignals
 from trainer.update import Updater
 from trainer.validation import Validation
+
+Thing = TypeVar("Thing")
 
 
 def run(config: TrainConfig) -> None:
@@ -71,9 +75,10 @@ def _run(config: TrainConfig, ranks: Ranks, stop: StopSignals) -> None:
     facts = model_facts(config)
     settings = data_settings(config, facts, get_tokenizer(facts), ranks.device)
     resumed, remarks = _resumed(config, folder, ranks)
-    data = open_data(config, settings, ranks, resumed.position(ranks) if resumed else None)
+    position = resumed.position(ranks) if resumed else None
+    data = _on_all(lambda: open_data(config, settings, ranks, position), ranks)
     try:
-        validation = Validation.open(config, facts, settings, ranks)
+        validation = _on_all(lambda: Validation.open(config, facts, settings, ranks), ranks)
         run = _assembled(config, make_model(config, ranks), data, validation, folder, stop)
         if resumed is not None:
             remarks += filter(None, [resume.check_activation(resumed, facts, config.force)])
@@ -87,6 +92,20 @@ def _run(config: TrainConfig, ranks: Ranks, stop: StopSignals) -> None:
     finally:
         data.close()
         folder.release()
+
+
+def _on_all(work: Callable[[], Thing], ranks: Ranks) -> Thing:
+    """What `work` gives here; if it fails on any rank, as with a file that one machine lacks, all end with its line."""
+    things: list[Thing] = []
+    error = None
+    try:
+        things = [work()]
+    except TaxaflowError as failure:
+        error = failure
+    errors = distributed.gather_objects(error, ranks) or []
+    if (error := distributed.from_first(next(filter(None, errors), None), ranks)) is not None:
+        raise error
+    return things[0]
 
 
 def _put_back(run: Run, resumed: Resumed) -> None:

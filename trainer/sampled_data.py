@@ -135,4 +135,9 @@ def check_captions(source: ItemSource, split: Split, settings: DataSettings, ste
 
 
 def _identity(split: Split, seed: int) -> dict[str, object]:
-    return {"num_samples": len(split.order), "pairs_per_step": split.step_size, "seed": seed}
+    return {
+        "num_samples": len(split.order),
+        "pairs_per_step": split.step_size,
+        "seed": seed,
+        "data_sha256": split.items_sha256,
+    }

@@ -1,5 +1,6 @@
 """`--dataset-type shards`: the shards of a taxaflow dataset, of either layout, by its manifest."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +44,8 @@ def open_shards(
     shards = read_manifest(manifest, split)
     index = ShardIndex(dataset_folder(manifest), shards, offsets_folder)
     order = Order([shard.num_samples for shard in shards], settings.seed)
-    dealt = Split(order, rank, num_ranks, settings.accum_freq, settings.batch_size)
+    content = hashlib.sha256("\n".join(shard.sha256 for shard in shards).encode()).hexdigest()
+    dealt = Split(order, rank, num_ranks, settings.accum_freq, settings.batch_size, content)
     epoch, step = divmod(first_step(dealt, settings.seed, position), dealt.steps_per_epoch)
     _check_shards(index, order.first_shards(epoch, step * dealt.step_size).tolist(), rank, manifest)
     return SampledData(ShardSource(index), dealt, settings, position)

@@ -38,7 +38,11 @@ def make_world(folder: Path) -> None:
 
 def _spoil_manifests(folder: Path) -> None:
     good = (folder / "manifest.json").read_bytes()
-    for name, change in {"size": {"num_bytes": 1}, "count": {"num_samples": 7}, "gone": {"file": "train/x.tar"}}.items():
+    for name, change in {
+        "size": {"num_bytes": 1},
+        "count": {"num_samples": 7},
+        "gone": {"file": "train/x.tar"},
+    }.items():
         path = folder / f"{name}.json"
         path.write_bytes(good)
         change_manifest(path, **change)

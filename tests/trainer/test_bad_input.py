@@ -26,7 +26,7 @@ CASES = {
     "wrong value": (f"{DATA} --recipe wrong_value.toml", "--lr 'many' does not fit: give a number"),
     "no TOML": (f"{DATA} --recipe no.toml", "no.toml: not valid TOML: .*line 1"),
     # model
-    "unknown model": (f"{DATA} --model ViT-B-61", "--model ViT-B-61: open_clip has no such model .*ViT-B-16"),
+    "unknown model": (f"{DATA} --model ViT-B-166", "--model ViT-B-166: open_clip has no such model .*ViT-B-16"),
     "unknown tag": (f"{DATA} --model ViT-B-16 --pretrained opnai", "--pretrained opnai: neither .* tags: openai"),
     "bare weights": (f"{DATA} --model ViT-S-32-alt --pretrained bare.pt", "bare.pt holds weights alone.*--activation"),
     "weights of another": (

@@ -148,3 +148,15 @@ def test_taxon_ids_are_signed_64_bits_else_hashes_of_names():
     assert taxon_of({}, {"sci": "a photo of A b."}) == hash_text("a photo of A b.")
     with pytest.raises(BadSample):
         taxon_of({}, {})
+
+
+def test_a_position_among_other_shards_is_refused(tmp_path: Path):
+    ours = write_dataset(tmp_path / "ours", SIZES)
+    others = write_dataset(tmp_path / "others", SIZES, change=lambda number, members: members[::-1])
+    data = open_shards(SETTINGS, ours, "train", 0, 1, None)
+    position = data.position()
+    data.close()
+    open_shards(SETTINGS, ours, "train", 0, 1, position).close()
+    with pytest.raises(BadInput, match="data sha256"):
+        open_shards(SETTINGS, others, "train", 0, 1, position)
+    open_shards(SETTINGS, others, "train", 0, 1, {"epoch": 0}).close()
