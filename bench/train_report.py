@@ -165,10 +165,10 @@ def reader_table(setting: Setting, all_runs: Sequence[ReaderRun]) -> str:
     num = max(run.repeat for run in runs) + 1
     lines += [
         "",
-        f"Median of {num} run{'s' if num > 1 else ''} (smallest-largest) over {setting.num_batches} batches behind {setting.warm_up};",
+        f"Median of {num} run{'s' if num > 1 else ''} (smallest-largest), {setting.num_batches} batches each, behind",
+        f"{setting.warm_up} to warm up; CPU of all processes. Batches of ours are uint8, normalised on the device;",
+        "open_clip's are normalised float32. Caches are warm, readers take turns, every process has one thread.",
     ]
-    lines.append("CPU time is that of all processes. Batches of ours are uint8, normalised on the device; open_clip's")
-    lines.append("are normalised float32. Caches are warm, readers take turns, every process has one thread.")
     return "\n".join(lines)
 
 

@@ -127,11 +127,16 @@ def run_open_clip(
 ) -> list[float]:
     """Seconds per step of each window."""
     batch_size = len(token_batches[0])
-    module, _, _ = open_clip.create_model_and_transforms(model, None, "amp_bf16", device=device, output_dict=True)
+    made: tuple[Any, Any, Any] = open_clip.create_model_and_transforms(
+        model, precision="amp_bf16", device=device, output_dict=True
+    )
+    module = made[0]
     groups = parameter_groups(module, WEIGHT_DECAY)  # the same two as its main.py makes
     optimizer = torch.optim.AdamW(groups, lr=LR, betas=BETAS, eps=EPS)
-    size: Any = module.visual.image_size
-    batches = [(torch.randn(batch_size, 3, *size, device=device), one.long().to(device)) for one in token_batches]
+    batches = [
+        (torch.randn(batch_size, 3, *module.visual.image_size, device=device), one.long().to(device))
+        for one in token_batches
+    ]
     timed = Timed(batches, lengths, device, batch_size)
     data = {"train": SimpleNamespace(dataloader=timed, set_epoch=lambda epoch: None)}
     loss = open_clip.ClipLoss(cache_labels=True)
@@ -187,7 +192,8 @@ def _figures(
 ) -> StepRun:
     batch_size = len(token_batches[0])
     trimmed = [distinct(trimmed_tokens(token_BL)).token_VL for token_BL in token_batches]
-    flops = model_flops(open_clip.get_model_config(model))
+    shape = open_clip.get_model_config(model)
+    flops = model_flops(shape) if shape is not None else None
     if side == OPEN_CLIP:
         encoded = [(batch_size, token_BL.shape[1]) for token_BL in token_batches]
     else:

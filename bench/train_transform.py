@@ -48,7 +48,7 @@ class TransformRun:
 
 def transforms() -> dict[str, Transform]:
     """By name: (number, JPEG) -> crop; ours to uint8 [S, S, 3], open_clip's to normalised float32 [3, S, S]."""
-    whole = image_transform_v2(PreprocessCfg(size=IMAGE_SIZE), is_train=True)
+    whole: Any = image_transform_v2(PreprocessCfg(size=IMAGE_SIZE), is_train=True)
     return {
         "taxaflow exact": partial(crop, _settings("exact")),
         "taxaflow fast": partial(crop, _settings("fast")),

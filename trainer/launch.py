@@ -23,15 +23,18 @@ def launch(arguments: Sequence[str], num_processes: int) -> int:
     """Train in this many processes on this machine; the exit code of the whole.
 
     SIGTERM and Ctrl-C let the processes finish their step, save and end; a second one is passed on to torchrun.
+
+    Raises:
+        KeyboardInterrupt: it was asked to stop by Ctrl-C.
     """
     with tempfile.TemporaryDirectory(prefix="taxaflow-train-") as name:
         folder = Path(name)
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+        command = [sys.executable, "-m", "trainer.torchrun", "--standalone", "--nproc-per-node"]
         command += [str(num_processes), "-m", "trainer", "--", *arguments]  # else it takes --logs for a flag of its own
         child = subprocess.Popen(command, env=os.environ | {FOLDER_VARIABLE: name}, start_new_session=True)
         asked_to_stop = _stop_gently(child, folder)
         code = child.wait()
-        return _ending(folder, code, bool(asked_to_stop))
+        return _ending(folder, code, asked_to_stop)
 
 
 def _stop_gently(child: subprocess.Popen, folder: Path) -> list[int]:
@@ -50,14 +53,16 @@ def _stop_gently(child: subprocess.Popen, folder: Path) -> list[int]:
     return seen
 
 
-def _ending(folder: Path, code: int, asked_to_stop: bool) -> int:
+def _ending(folder: Path, code: int, asked_to_stop: Sequence[int]) -> int:
     """The exit code; says again, as the last line, what torchrun's own report has buried."""
     path = folder / ENDING
-    if code == 0 or not path.exists():
-        return 1 if code < 0 and not asked_to_stop else abs(code)
-    ending = json.loads(path.read_text("utf-8"))
-    print(ending["line"], file=sys.stderr, flush=True)
-    return ending["code"]
+    if code != 0 and path.exists():
+        ending = json.loads(path.read_text("utf-8"))
+        print(ending["line"], file=sys.stderr, flush=True)
+        return ending["code"]
+    if signal.SIGINT in asked_to_stop:
+        raise KeyboardInterrupt
+    return 1 if code < 0 and not asked_to_stop else abs(code)
 
 
 def leave_word(line: str, code: int) -> bool:
@@ -70,6 +75,12 @@ def leave_word(line: str, code: int) -> bool:
     with contextlib.suppress(FileExistsError):
         os.link(own, Path(folder) / ENDING)
     return True
+
+
+def has_ended() -> bool:
+    """Whether a process has told the parent how it ends."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return folder is not None and (Path(folder) / ENDING).exists()
 
 
 def asked_to_stop() -> bool:

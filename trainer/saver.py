@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.checkpoint import CheckpointContent, save
 from trainer.config import TrainConfig
-from trainer.distributed import Ranks, any_rank, gather_objects
+from trainer.distributed import from_first, gather_objects
 from trainer.errors import TrainingFailed
 from trainer.published_checkpoint import LATEST, epoch_file, save_published
 from trainer.rng_state import rng_state
@@ -63,7 +63,8 @@ class Saver:
                 self._write(run, per_rank)
             except TrainingFailed as failure:
                 error = failure
-        _all_or_none(error, run.ranks)
+        if (error := from_first(error, run.ranks)) is not None:
+            raise error  # the same on all ranks, so that the launcher repeats the reason whichever ends first
         self._saved_step, self._saved_at = run.step, time.monotonic()
 
     def _write(self, run: "Run", per_rank: list[dict[str, Any]]) -> None:
@@ -105,11 +106,3 @@ def _progress(run: "Run") -> dict[str, Any]:
         "guard": run.updater.guard.state(),
         "best": run.best,
     }
-
-
-def _all_or_none(error: TrainingFailed | None, ranks: Ranks) -> None:
-    failed = any_rank(error is not None, ranks)
-    if error is not None:
-        raise error
-    if failed:
-        raise TrainingFailed("rank 0 could not write the checkpoint: its line says why")

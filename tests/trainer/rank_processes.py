@@ -8,6 +8,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import time
@@ -36,7 +37,8 @@ class RankPlan:
         folder: for what they print and which items they train on.
         num_ranks: how many they are.
         hold_after: rank 0 stops as by Ctrl-Z when this step stands in train.jsonl; None never.
-        largest_file: bytes that rank 0 may write into a file from its fifth step on; None for any.
+        largest_file: bytes that rank 0 may write into a file after the step `limit_after`; None for any.
+        limit_after: see there.
     """
 
     arguments: Sequence[str]
@@ -44,6 +46,7 @@ class RankPlan:
     num_ranks: int
     hold_after: int | None = None
     largest_file: int | None = None
+    limit_after: int = 0
 
 
 class Launch:
@@ -165,9 +168,7 @@ def _act_on_steps(plan: RankPlan) -> None:
         write(log, record)
         if record.step == plan.hold_after:
             os.kill(os.getpid(), signal.SIGSTOP)
-        if record.step == 5 and plan.largest_file is not None:
-            import resource
-
+        if record.step == plan.limit_after and plan.largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (plan.largest_file, plan.largest_file))
 
     RunLog.step = step

@@ -114,7 +114,7 @@ def says(stderr: str, words: str) -> None:
     """stderr ends with the one line of the command, which says this."""
     lines = stderr.splitlines()
     assert [line for line in lines if line.startswith("taxaflow: ")] == lines[-1:], stderr
-    assert "Traceback" not in stderr
+    assert "Traceback" not in stderr, stderr
     assert re.search(words.replace("?", r"\?"), lines[-1]), lines[-1]
     assert len(lines[-1]) < 500, lines[-1]
 
@@ -148,7 +148,7 @@ def test_a_report_that_is_not_installed(world, monkeypatch, capfd):
     [
         (f"{QUICK} --bach-size 8", "unknown flag --bach-size; did you mean --batch-size?"),
         (f"{QUICK} {DATA} --name done --logs runs", "--name done: there is such a run in runs"),
-        (TWO_RANKS, r"--batch-size 100: one step takes 200 pairs \(100 x 1 x 2 .* 12"),
+        (TWO_RANKS, r"--batch-size 100: one step takes 200 pairs \(100 x 2 .* 12"),
     ],
     ids=["flag", "name", "two ranks"],
 )
@@ -175,4 +175,3 @@ def test_two_runs_of_one_name_at_the_same_time(world, tmp_path):
             assert first.poll() is None
         finally:
             first.kill()
-    assert not list((tmp_path / "one").rglob("step_*"))
