@@ -26,9 +26,13 @@ def _train_here(config: TrainConfig) -> None:
         run(config)
     except Exception as error:
         is_heard = leave_word(*last_words(error)) and not config.debug
-        if isinstance(error, BadInput) and (is_heard or os.environ.get("RANK", "0") != "0"):
+        if isinstance(error, BadInput) and (is_heard or _rank() != "0"):
             raise SystemExit(error.exit_code) from None  # the parent or rank 0 says it
         raise
+
+
+def _rank() -> str:
+    return os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
 
 
 def _runner() -> Callable[[TrainConfig], None]:

@@ -76,9 +76,9 @@ def _run(config: TrainConfig, ranks: Ranks, stop: StopSignals) -> None:
     settings = data_settings(config, facts, get_tokenizer(facts), ranks.device)
     resumed, remarks = _resumed(config, folder, ranks)
     position = resumed.position(ranks) if resumed else None
-    data = _on_all(lambda: open_data(config, settings, ranks, position), ranks)
+    data = on_all_ranks(lambda: open_data(config, settings, ranks, position), ranks)
     try:
-        validation = _on_all(lambda: Validation.open(config, facts, settings, ranks), ranks)
+        validation = on_all_ranks(lambda: Validation.open(config, facts, settings, ranks), ranks)
         run = _assembled(config, make_model(config, ranks), data, validation, folder, stop)
         if resumed is not None:
             remarks += filter(None, [resume.check_activation(resumed, facts, config.force)])
@@ -94,7 +94,7 @@ def _run(config: TrainConfig, ranks: Ranks, stop: StopSignals) -> None:
         folder.release()
 
 
-def _on_all(work: Callable[[], Thing], ranks: Ranks) -> Thing:
+def on_all_ranks(work: Callable[[], Thing], ranks: Ranks) -> Thing:
     """What `work` gives here; if it fails on any rank, as with a file that one machine lacks, all end with its line."""
     things: list[Thing] = []
     error = None
@@ -127,9 +127,10 @@ def _claim(run: Run, resumed: Resumed | None, folder: RunFolder, kinds: tuple[st
     config, error = run.config, None
     if run.ranks.is_first:
         try:
+            goes_on = resumed is not None or folder.has_begun  # also one killed before its first checkpoint
             folder.claim(config.resume, config.to_toml())
             remove_leftovers(folder.checkpoints)
-            last = run.step if resumed else None
+            last = run.step if goes_on else None
             reports = open_reports(_report_settings(config, folder, kinds), last)
             run.log = RunLog(folder.train_log, reports, run.total_steps, run.ranks.size, last)
         except TaxaflowError as failure:

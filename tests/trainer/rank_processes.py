@@ -21,6 +21,7 @@ import torch
 
 from trainer import cli, loop
 from trainer.run_log import RunLog
+from trainer.step_record import StepRecord
 
 PATIENCE_S = 150
 """How long anything may take, seconds: machines with more tests than processors are slow."""
@@ -164,8 +165,8 @@ def _note_items(file: Path) -> None:
 def _act_on_steps(plan: RankPlan) -> None:
     write = RunLog.step
 
-    def step(log: RunLog, record) -> None:
-        write(log, record)
+    def step(self: RunLog, record: StepRecord) -> None:
+        write(self, record)
         if record.step == plan.hold_after:
             os.kill(os.getpid(), signal.SIGSTOP)
         if record.step == plan.limit_after and plan.largest_file is not None:

@@ -19,6 +19,7 @@ from tests.trainer.small_runs import (
     write_recipe,
 )
 from trainer.errors import BadInput
+from trainer.guard import TooManyBadSteps
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 
@@ -86,10 +87,27 @@ def test_what_the_guard_knows_outlives_a_stop(tmp_path: Path, flags_of):
     run_here(flags, stop_after=6, spoilt_steps=spoilt)
     run_here(flags, spoilt_steps=spoilt)
     assert_as_never_stopped(tmp_path / "run", tmp_path / "undisturbed")
-    skipped = [[line["skipped_steps"] for line in logged(tmp_path / name) if "event" not in line] for name in
-               ("run", "undisturbed")]
+    skipped = [
+        [line["skipped_steps"] for line in logged(tmp_path / name) if "event" not in line]
+        for name in ("run", "undisturbed")
+    ]
     assert skipped[0] == skipped[1]
     assert skipped[0][6] >= len(spoilt) and skipped[0][-1] > skipped[0][6]
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_begins_anew(tmp_path: Path, flags_of, capsys):
+    flags = [*flags_of("shards"), "--save-steps", "50", "--logs", str(tmp_path)]
+    run = tmp_path / "run"
+    run_here([*flags, "--name", "undisturbed"])
+    flags += ["--name", "run", "--resume", "latest"]
+    with pytest.raises(TooManyBadSteps):
+        run_here(flags, spoilt_steps=range(4, 14))
+    assert (len(trajectory(run)), saved_steps(run)) == (12, [])
+    capsys.readouterr()
+    assert run_here(flags)[0] == 1
+    assert f"--resume latest: no checkpoint in {run / 'checkpoints'}, begins anew" in capsys.readouterr().err
+    assert events(run, "resume") == [0]
+    assert_as_never_stopped(run, tmp_path / "undisturbed")
 
 
 def test_an_evaluation_changes_nothing(tmp_path: Path, flags_of):
@@ -137,7 +155,7 @@ def test_a_damaged_checkpoint_costs_steps_but_changes_nothing(tmp_path: Path, fl
     for step in saved_steps(run):
         cut_short(checkpoint_of(run, step) / "optimizer.pt")
     before = trajectory(run)
-    with pytest.raises(BadInput, match="--resume latest: .* is damaged .* and there is none"):
+    with pytest.raises(BadInput, match=r"--resume latest: .* is damaged .* and there is none"):
         run_here(flags)
     assert trajectory(run) == before
 
