@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +146,8 @@ def _named_config(name: str, own_config: Mapping[str, Any] | None) -> dict[str, 
 
     config = get_model_config(_cleaned(name))
     if config is None:
-        close = [one for one in list_models() if one.lower().startswith(name.lower()[:8])]
-        raise BadInput(f"--model {name}: open_clip has no such model (near it: {', '.join(close[:6]) or 'none'})")
+        close = get_close_matches(name, list_models(), n=6, cutoff=0.5)
+        raise BadInput(f"--model {name}: open_clip has no such model (near it: {', '.join(close) or 'none'})")
     return config
 
 

@@ -32,7 +32,8 @@ def read_manifest(path: Path, split: str) -> list[ManifestShard]:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != MANIFEST_VERSION:
         raise BadInput(f"--train-data {path}: schema_version is {version!r}, this trainer reads {MANIFEST_VERSION}")
-    splits = content.get("splits") or {}
+    splits = content.get("splits")
+    splits = splits if isinstance(splits, dict) else {}
     if not splits.get(split):
         known = ", ".join(name for name, listed in splits.items() if listed) or "none"
         raise BadInput(f"--train-data {path}: no shards in split {split!r}; splits with shards: {known}")

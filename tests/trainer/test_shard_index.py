@@ -71,6 +71,7 @@ def test_a_missing_member_is_a_bad_sample(tmp_path: Path):
         (b"[]", "schema_version is None"),
         (b'{"schema_version":2,"splits":{}}', "schema_version is 2, this trainer reads 1"),
         (b'{"schema_version":1,"splits":{"val":[{}],"test":[]}}', "no shards in split 'train'; .*: val$"),
+        (b'{"schema_version":1,"splits":["train"]}', "no shards in split 'train'; .*: none$"),
         (b'{"schema_version":1,"splits":{"train":[{"file":"a"}]}}', "split 'train' is not as expected.*sha256"),
     ],
 )
