@@ -27,7 +27,7 @@ from bench.losses_toy import ToyProblem, ToyTowers, TrainOptions, balanced_accur
 LOSSES = ("infonce", "multi_positive")
 GROUPS = ("all species", "rarer half")
 STUDENT_T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145)
-"""Student's t, 97.5 % point, for 1, 2, ... degrees of freedom. Source: any table of it."""
+"""Student's t, 97.5 % point, for 1, 2, ... degrees of freedom. Source: NIST/SEMATECH e-Handbook, 1.3.6.7.2."""
 MAX_SEEDS = len(STUDENT_T_975) + 1
 
 
@@ -107,7 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = TrainOptions(steps=given.steps)
     num_seen = options.steps * options.batch_size
     for num_pictures in (num_seen, FEW_PICTURES):
-        title = f"{options.steps} steps, {num_pictures:,} pictures, {num_seen / num_pictures:.3g} times each"
+        often = "once" if num_seen == num_pictures else f"{num_seen / num_pictures:.3g} times"
+        title = f"{options.steps} steps, {num_pictures:,} pictures, each {often}"
         print(render(measure(given.seeds, options, num_pictures), title) + "\n", flush=True)
     return 0
 

@@ -43,7 +43,7 @@ class TrainOptions:
     warm_up: int = 20
 
 
-@dataclass(frozen=True)
+@dataclass
 class ToyPairs:
     """What the trainer's step takes of a batch; a picture stands for image_BHWC."""
 

@@ -244,7 +244,8 @@ _CHECKPOINTS = in_group(
         None,
         "latest, or a checkpoint to go on from.",
         "goes on at the very step, with data position, random state and optimizer (published: at an epoch's start, "
-        "in another order); latest passes over a damaged checkpoint, and needs --name; only local paths",
+        "in another order); latest passes over a damaged checkpoint, and needs --name; only local folders: "
+        "a .pt file holds too little to go on exactly, start from its weights with --pretrained",
     ),
 )
 
