@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bench.process_tree import CommandFailed, measure
-from bench.train_readers import environment, peer_python, readers
+from bench.train_readers import environment, not_at_memory, peer_python, readers
 from bench.train_report import ReaderRun, Results, Setting, StepRun, TransformResult, render
 from bench.train_shards import Shards, make_shards
 
@@ -65,7 +65,7 @@ def measure_transforms(shards: Shards, given: argparse.Namespace, log: TextIO) -
     command += ["--tars", *map(str, shards.tars("taxaflow"))]
     runs = []
     for repeat in range(given.repeat):
-        usage = measure(command, given.work / "logs" / "transform.log", environment())
+        usage = measure(command, given.work / "logs" / "transform.log", environment(), not_at_memory)
         found = json.loads(usage.output.splitlines()[-1])
         runs.append(TransformResult(edge_px=shards.edge_px, repeat=repeat, **found))
         note(log, "transform", runs[-1])
@@ -91,7 +91,7 @@ def measure_all(given: argparse.Namespace) -> Results:
             shards = make_shards(given.work, given.photos, given.edge_px)
             found = measure_readers(shards, given, log) if "data" in given.parts else []
             transforms = measure_transforms(shards, given, log) if "transform" in given.parts else []
-        has_device = "step" in given.parts and accelerator_is_there()
+        has_device = accelerator_is_there() if "step" in given.parts else None
         if has_device:
             from bench.train_device import measure_steps
 

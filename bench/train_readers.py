@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class Reader:
         command += [part for name, count in counts.items() for part in (name, str(count))]
         log = work / "logs" / f"{self.name}_{self.shards}".replace(" ", "_")
         log.parent.mkdir(exist_ok=True)
-        usage = measure(command, log.with_suffix(".log"), environment())
+        usage = measure(command, log.with_suffix(".log"), environment(), look=not_at_memory)
         window = json.loads(usage.output.splitlines()[-1])
         return ReaderRun(self.name, self.shards, setting, repeat, **window, whole_cpu_s=usage.cpu_s)
 
@@ -57,6 +57,10 @@ class Reader:
 def environment() -> dict[str, str]:
     """One thread in every process, and this project's modules."""
     return {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def not_at_memory(others: Set[int]) -> None:
+    """Look at nothing: reading a process's PSS holds it up."""
 
 
 def readers(shards: Shards, peer: Path | None) -> list[Reader]:

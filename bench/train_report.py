@@ -123,13 +123,13 @@ class Results:
     """All that was measured.
 
     Attributes:
-        has_device: whether there was an accelerator.
+        has_device: whether there was an accelerator; None where steps were not asked for.
     """
 
     readers: Sequence[ReaderRun] = ()
     transforms: Sequence[TransformResult] = ()
     steps: Sequence[StepRun] = ()
-    has_device: bool = False
+    has_device: bool | None = None
 
 
 READER_COLUMNS: tuple[tuple[str, int, Callable[[ReaderRun], float]], ...] = (
@@ -147,7 +147,8 @@ def render(results: Results) -> str:
     parts += [
         transform_table(edge, results.transforms) for edge in _distinct(run.edge_px for run in results.transforms)
     ]
-    parts.append(step_table(results.steps) if results.has_device else NO_DEVICE)
+    if results.has_device is not None:
+        parts.append(step_table(results.steps) if results.has_device else NO_DEVICE)
     parts.append("\n".join(["| goal | value | wanted | |", "|---|---|---|---|", *map(str, goals(results))]))
     return "\n\n".join(parts)
 

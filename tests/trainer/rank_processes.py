@@ -4,7 +4,7 @@ They are forked from a process that has imported torch, so that a launch takes a
 they do what `torchrun -m trainer` has its processes do.
 """
 
-import contextlib
+import atexit
 import json
 import multiprocessing
 import os
@@ -63,6 +63,7 @@ class Launch:
         ]
         for process in self.ranks:
             process.start()
+            atexit.register(process.kill)  # a test that failed may leave it held, and Python would wait for it
 
     def wait_until_held(self) -> None:
         """Return when rank 0 has stopped at its step."""
@@ -133,21 +134,19 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
 
 
 def _be_rank(rank: int, plan: RankPlan) -> None:
-    with (plan.folder / f"said_{rank}.txt").open("w", encoding="utf-8", buffering=1) as said:
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
-        os.environ["OMP_NUM_THREADS"] = "1"
-        multiprocessing.set_start_method("fork", force=True)  # of loader workers, as where no forkserver made this
-        if plan.num_ranks > 1:
-            place = {"RANK": rank, "WORLD_SIZE": plan.num_ranks, "LOCAL_RANK": rank}
-            os.environ.update({name: str(value) for name, value in place.items()})
-        torch.set_num_threads(1)
-        _note_items(plan.folder / f"items_{rank}.jsonl")
-        if rank == 0:
-            _act_on_steps(plan)
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            sys.stderr = said
-            cli.main([*plan.arguments, "--dist-url", f"file://{plan.folder / 'meeting'}"])
+    with (plan.folder / f"said_{rank}.txt").open("wb") as said:
+        os.dup2(said.fileno(), sys.stdout.fileno())
+        os.dup2(said.fileno(), sys.stderr.fileno())
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+    multiprocessing.set_start_method("fork", force=True)  # of loader workers, as where no forkserver made this
+    if plan.num_ranks > 1:
+        place = {"RANK": rank, "WORLD_SIZE": plan.num_ranks, "LOCAL_RANK": rank}
+        os.environ.update({name: str(value) for name, value in place.items()})
+    _note_items(plan.folder / f"items_{rank}.jsonl")
+    if rank == 0:
+        _act_on_steps(plan)
+    cli.main([*plan.arguments, "--dist-url", f"file://{plan.folder / 'meeting'}"])
 
 
 def _note_items(file: Path) -> None:

@@ -25,14 +25,19 @@ def test_five_random_kills_change_nothing(tmp_path: Path, dataset_type: str):
 
     flags += ["--name", "run", "--resume", "latest"]
     for _ in range(NUM_KILLS):
-        num_steps = steps_trained(tmp_path / "run") + moments.randrange(20)
-        launch = Launch(RankPlan(flags, tmp_path / "run", 2))
-        wait_for(lambda: steps_trained(launch.folder) >= num_steps or not launch.is_running, "some steps")  # noqa: B023
-        launch.ranks[0].join(moments.uniform(0, 0.2))
-        launch.kill()
+        killed_at_random(RankPlan(flags, tmp_path / "run", 2), moments)
     finish(RankPlan(flags, tmp_path / "run", 2))
     print("resumed at", events(tmp_path / "runs/run", "resume"))
     assert_as_never_stopped(tmp_path / "runs/run", tmp_path / "runs/undisturbed")
+
+
+def killed_at_random(plan: RankPlan, moments: random.Random) -> None:
+    """Start a run and kill it some steps and some time later."""
+    num_steps = steps_trained(plan.folder) + moments.randrange(20)
+    launch = Launch(plan)
+    wait_for(lambda: steps_trained(plan.folder) >= num_steps or not launch.is_running, "some steps")
+    launch.ranks[0].join(moments.uniform(0, 0.2))
+    launch.kill()
 
 
 def steps_trained(folder: Path) -> int:
