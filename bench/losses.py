@@ -1,4 +1,4 @@
-"""Compares the losses of trainer/loss.py at equal steps on a toy problem with a long tail.
+"""Compares the losses of trainer/steps/loss.py at equal steps on a toy problem with a long tail.
 
     python -m bench.losses [--seeds 5] [--steps 320]
 

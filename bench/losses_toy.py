@@ -17,8 +17,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from trainer.distributed import Ranks
-from trainer.optim import AdamWSettings, LrSchedule, clamp_logit_scale, lr_at, make_optimizer, set_lr
-from trainer.step import ModelParts, StepSettings, step_inputs, train_step
+from trainer.steps.optim import AdamWSettings, LrSchedule, clamp_logit_scale, lr_at, make_optimizer, set_lr
+from trainer.steps.step import ModelParts, StepSettings, step_inputs, train_step
 
 NUM_SPECIES, NUM_GENERA, GENERA_PER_FAMILY = 100, 20, 4
 NUM_EPITHETS, NUM_ADJECTIVES = 40, 30

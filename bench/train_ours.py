@@ -10,10 +10,10 @@ import torch
 
 from bench.train_window import Window, read
 from evaluation.model import get_tokenizer
-from trainer.config import load
+from trainer.data.open_data import data_settings, open_data
 from trainer.distributed import Ranks
-from trainer.model import model_facts
-from trainer.open_data import data_settings, open_data
+from trainer.settings.config import load
+from trainer.steps.model import model_facts
 
 MODEL = "ViT-B-16"
 """For its picture size, normalisation and tokenizer."""

@@ -1,6 +1,6 @@
 """Training steps of one side on synthetic batches that lie on the device; started by bench/train_device.py.
 
-Ours: trainer/step.py and its update, as trainer/loop.py does them, blocks compiled. open_clip: its own
+Ours: trainer/steps/step.py and its update, as trainer/loop.py does them, blocks compiled. open_clip: its own
 train_one_epoch, with model, loss and AdamW as open_clip_train/main.py makes them. Both: bf16 autocast over fp32
 weights, the loss of plain pairs.
 
@@ -25,16 +25,16 @@ from open_clip_train.train import train_one_epoch
 
 from bench.train_report import OPEN_CLIP, StepRun
 from bench.train_texts import draw_texts
-from trainer.batch import Batch, trimmed_tokens
-from trainer.config import TrainConfig, load
-from trainer.distinct_texts import distinct
+from trainer.data.batch import Batch, trimmed_tokens
 from trainer.distributed import Ranks
-from trainer.flops import mfu, model_flops, peak_flops, train_flops
-from trainer.guard import Guard
-from trainer.model import make_model, step_settings
-from trainer.optim import AdamWSettings, make_optimizer, parameter_groups, set_lr
-from trainer.step import step_inputs, train_step
-from trainer.update import Updater
+from trainer.settings.config import TrainConfig, load
+from trainer.steps.distinct_texts import distinct
+from trainer.steps.flops import mfu, model_flops, peak_flops, train_flops
+from trainer.steps.guard import Guard
+from trainer.steps.model import make_model, step_settings
+from trainer.steps.optim import AdamWSettings, make_optimizer, parameter_groups, set_lr
+from trainer.steps.step import step_inputs, train_step
+from trainer.steps.update import Updater
 
 LR, WEIGHT_DECAY, BETAS, EPS = 5e-4, 0.2, (0.9, 0.98), 1e-6
 """The published defaults for a ViT, on both sides."""

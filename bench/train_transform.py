@@ -18,9 +18,9 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from trainer.batch import DataSettings
-from trainer.draws import generator
-from trainer.pictures import train_picture
+from trainer.data.batch import DataSettings
+from trainer.data.draws import generator
+from trainer.data.pictures import train_picture
 
 IMAGE_SIZE = 224
 BLOCK = 50

@@ -33,7 +33,8 @@ TORCH_FOLDERS = ("trainer", "evaluation", "bench")
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the tests that import torch unread where the lane has none of them."""
-    if "not torch" in config.option.markexpr and collection_path.parent.name in TORCH_FOLDERS:
+    folders = {folder.name for folder in collection_path.parents}
+    if "not torch" in config.option.markexpr and folders & set(TORCH_FOLDERS):
         return "pytest.mark.torch" in collection_path.read_text("utf-8") if collection_path.is_file() else None
     return None
 

@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable, Sequence
 
 from taxonomy.ending import ending, last_words
-from trainer.config import TrainConfig, load
 from trainer.errors import BadInput
 from trainer.launch import launch, leave_word
+from trainer.settings.config import TrainConfig, load
 
 
 def main(arguments: Sequence[str]) -> None:

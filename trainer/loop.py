@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 
 import torch
 
-from trainer.batch import Batch, TrainData
-from trainer.config import TrainConfig
-from trainer.copies import steps_ahead
+from trainer.checkpoints.saver import Saver
+from trainer.data.batch import Batch, TrainData
 from trainer.distributed import Ranks, all_sum, any_rank
-from trainer.flops import ModelFlops, mfu, model_flops, peak_flops, train_flops
-from trainer.meter import Meter
-from trainer.model import TrainedModel
-from trainer.optim import LrSchedule, lr_at, set_lr
-from trainer.run_log import RunLog
-from trainer.saver import Saver
-from trainer.step import StepInputs, StepSettings, train_step
-from trainer.step_record import StepRecord, split_counts, timing
+from trainer.record.meter import Meter
+from trainer.record.run_log import RunLog
+from trainer.record.step_record import StepRecord, split_counts, timing
+from trainer.settings.config import TrainConfig
+from trainer.steps.copies import steps_ahead
+from trainer.steps.flops import ModelFlops, mfu, model_flops, peak_flops, train_flops
+from trainer.steps.model import TrainedModel
+from trainer.steps.optim import LrSchedule, lr_at, set_lr
+from trainer.steps.step import StepInputs, StepSettings, train_step
+from trainer.steps.update import Updater
 from trainer.stop import StopSignals
-from trainer.update import Updater
 from trainer.validation import Validation
 
 ESTIMATE_AFTER_STEPS = 10

@@ -16,27 +16,28 @@ import torch
 
 from evaluation.model import get_tokenizer
 from taxonomy.errors import TaxaflowError
-from trainer import distributed, resume
-from trainer.batch import TrainData
-from trainer.checkpoint import load, remove_leftovers, set_aside_newer
-from trainer.config import TrainConfig, check_device, check_ranks, notices
+from trainer import distributed
+from trainer.checkpoints import resume
+from trainer.checkpoints.checkpoint import load, remove_leftovers, set_aside_newer
+from trainer.checkpoints.resume import Resumed
+from trainer.checkpoints.rng_state import set_rng_state
+from trainer.checkpoints.saver import Saver
+from trainer.data.batch import TrainData
+from trainer.data.open_data import data_settings, open_data
 from trainer.distributed import Ranks
 from trainer.errors import BadInput, TrainingFailed
-from trainer.guard import Guard
 from trainer.loop import Run, train
-from trainer.meter import Meter
-from trainer.model import TrainedModel, make_model, model_facts, step_settings
-from trainer.open_data import data_settings, open_data
-from trainer.optim import AdamWSettings, LrSchedule, make_optimizer
-from trainer.reports import ReportSettings, check_reports, open_reports
-from trainer.resume import Resumed
-from trainer.rng_state import set_rng_state
-from trainer.run_folder import RunFolder, default_name
-from trainer.run_log import RunLog
-from trainer.saver import Saver
-from trainer.start_check import first_lines
+from trainer.record.meter import Meter
+from trainer.record.reports import ReportSettings, check_reports, open_reports
+from trainer.record.run_folder import RunFolder, default_name
+from trainer.record.run_log import RunLog
+from trainer.record.start_check import first_lines
+from trainer.settings.config import TrainConfig, check_device, check_ranks, notices
+from trainer.steps.guard import Guard
+from trainer.steps.model import TrainedModel, make_model, model_facts, step_settings
+from trainer.steps.optim import AdamWSettings, LrSchedule, make_optimizer
+from trainer.steps.update import Updater
 from trainer.stop import StopSignals
-from trainer.update import Updater
 from trainer.validation import Validation
 
 Thing = TypeVar("Thing")

@@ -9,12 +9,12 @@ import torch
 
 from evaluation.encoder import evaluation_mode
 from evaluation.random_state import random_state_kept
-from trainer.batch import DataSettings, TrainData
-from trainer.config import TrainConfig, dataset_type_of
+from trainer.data.batch import DataSettings, TrainData
+from trainer.data.open_data import open_source
 from trainer.distributed import Ranks, mean_over_ranks
-from trainer.model import TrainedModel
-from trainer.open_data import open_source
-from trainer.step import StepSettings, loss_of, step_inputs
+from trainer.settings.config import TrainConfig, dataset_type_of
+from trainer.steps.model import TrainedModel
+from trainer.steps.step import StepSettings, loss_of, step_inputs
 
 SPLIT = "val"
 

@@ -20,16 +20,16 @@ from evaluation.labelled_images import LabelledImages, folder_of_classes
 from evaluation.model import get_tokenizer
 from evaluation.prompts import OPENAI_AND_PLAIN, label_prompts
 from evaluation.zero_shot import ALONE, Share, ZeroShotResult, evaluate
-from trainer.bad_samples import BadSample
-from trainer.batch import DataSettings
-from trainer.caption_choice import texts_of_sample
-from trainer.config import TrainConfig
+from trainer.data.bad_samples import BadSample
+from trainer.data.batch import DataSettings
+from trainer.data.caption_choice import texts_of_sample
+from trainer.data.shard_index import ShardIndex, read_manifest
+from trainer.data.shards_data import dataset_folder, taxon_of
 from trainer.distributed import Ranks
 from trainer.errors import BadInput
-from trainer.model import TrainedModel
-from trainer.shard_index import ShardIndex, read_manifest
-from trainer.shards_data import dataset_folder, taxon_of
-from trainer.step import StepSettings
+from trainer.settings.config import TrainConfig
+from trainer.steps.model import TrainedModel
+from trainer.steps.step import StepSettings
 from trainer.val_loss import ValidationLoss
 
 VAL_SPLIT = "val"

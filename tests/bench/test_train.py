@@ -27,9 +27,9 @@ from bench.train_shards import SPLIT, make_shards
 from bench.train_step import Lengths, Timed, measure_side, worth_trying
 from bench.train_texts import draw_texts
 from bench.train_window import read, tree_cpu_s
-from trainer.shard_index import ShardIndex, read_manifest
-from trainer.webdataset_list import count_samples, expand_shards
-from trainer.webdataset_shard import read_shard
+from trainer.data.shard_index import ShardIndex, read_manifest
+from trainer.data.webdataset_list import count_samples, expand_shards
+from trainer.data.webdataset_shard import read_shard
 
 pytestmark = pytest.mark.torch
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ import torch
 from tests.trainer.command import QUICK, run_here
 from tests.trainer.small_dataset import change_manifest, jpeg, photo, write_dataset
 from tests.trainer.tar_shards import plain_sample, write_shards
-from trainer.recipe import FOLDER
+from trainer.settings.recipe import FOLDER
 
 CHECKPOINT = "runs/done/checkpoints/step_000001"
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainer.checkpoint import CheckpointContent
-from trainer.rng_state import rng_state
+from trainer.checkpoints.checkpoint import CheckpointContent
+from trainer.checkpoints.rng_state import rng_state
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from trainer.distinct_texts import DistinctTexts, distinct
+from trainer.steps.distinct_texts import DistinctTexts, distinct
 
 NUM_TEXTS = 64
 NUM_SHARED = 3

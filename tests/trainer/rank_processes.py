@@ -20,8 +20,8 @@ from pathlib import Path
 import torch
 
 from trainer import cli, loop
-from trainer.run_log import RunLog
-from trainer.step_record import StepRecord
+from trainer.record.run_log import RunLog
+from trainer.record.step_record import StepRecord
 
 PATIENCE_S = 150
 """How long anything may take, seconds: machines with more tests than processors are slow."""

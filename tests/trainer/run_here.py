@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Sequence
 import pytest
 
 from trainer import loop
-from trainer.config import load
 from trainer.run import run
+from trainer.settings.config import load
 
 EPOCH_END = -1
 """As a step to stop after: the last one of the epoch in progress."""

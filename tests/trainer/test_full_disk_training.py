@@ -8,7 +8,7 @@ import pytest
 
 from tests.trainer.rank_processes import Launch, RankPlan, finish
 from tests.trainer.small_runs import assert_as_never_stopped, events, saved_steps, write_data, write_recipe
-from trainer.checkpoint import newest_valid
+from trainer.checkpoints.checkpoint import newest_valid
 
 pytestmark = [pytest.mark.torch, pytest.mark.process, pytest.mark.timeout(600)]
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from taxonomy.shards import sizes_bytes
 from tests.trainer.small_dataset import jpeg, photo, write_dataset
-from trainer.shard_index import read_manifest
+from trainer.data.shard_index import read_manifest
 
 pytestmark = [pytest.mark.torch, pytest.mark.long, pytest.mark.timeout(900)]
 

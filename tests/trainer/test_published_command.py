@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tests.trainer.command import run_here
+from tests.trainer.settings.test_config import STANDARD
 from tests.trainer.small_dataset import jpeg
 from tests.trainer.tar_shards import taxaflow_sample, write_shards
-from tests.trainer.test_config import STANDARD
-from trainer.caption_choice import PUBLISHED_KINDS
-from trainer.recipe import FOLDER
+from trainer.data.caption_choice import PUBLISHED_KINDS
+from trainer.settings.recipe import FOLDER
 
 pytestmark = pytest.mark.torch
 

@@ -19,7 +19,7 @@ from tests.trainer.small_runs import (
     write_recipe,
 )
 from trainer.errors import BadInput
-from trainer.guard import TooManyBadSteps
+from trainer.steps.guard import TooManyBadSteps
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 

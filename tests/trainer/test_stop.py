@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PROJECT
 from tests.trainer.rank_processes import PATIENCE_S, wait_for
 from tests.trainer.small_runs import events, last_step, saved_steps, write_data, write_recipe
 from tests.trainer.two_ranks import ONE_RANK
-from trainer.checkpoint import damage
+from trainer.checkpoints.checkpoint import damage
 from trainer.stop import StopSignals
 
 pytestmark = [pytest.mark.torch, pytest.mark.process, pytest.mark.timeout(600)]
 
-PROJECT = Path(__file__).resolve().parents[2]
 TRAINER = ("-m", "trainer")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "trainer", "--")
 

@@ -1,0 +1,43 @@
+"""Checkpoints in the published format, one `.pt` file each, for tools that read open_clip's."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer.checkpoints.checkpoint import CheckpointContent
+from trainer.checkpoints.durable import reason_of, whole_file
+from trainer.errors import TrainingFailed
+
+LATEST = "epoch_latest.pt"
+"""The file of `--save-most-recent`."""
+
+
+def epoch_file(epoch: int) -> str:
+    """The name of the file after so many whole epochs."""
+    return f"epoch_{epoch}.pt"
+
+
+def save_published(path: Path, content: CheckpointContent, epoch: int, run_name: str) -> None:
+    """Write the dict {epoch, name, state_dict, optimizer, scaler}, the last only with a GradScaler; atomic.
+
+    Source: open_clip_train/main.py, whose own numbered files are not atomic. It resumes at the boundary of an epoch, so
+    `epoch` counts whole ones.
+
+    Raises:
+        TrainingFailed: it could not be written, as on a full disk. A file already there is as it was.
+    """
+    published: dict[str, Any] = {
+        "epoch": epoch,
+        "name": run_name,
+        "state_dict": dict(content.model_state),
+        "optimizer": dict(content.optimizer_state),
+    }
+    if content.scaler_state is not None:
+        published["scaler"] = dict(content.scaler_state)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            torch.save(published, file)
+    except (OSError, RuntimeError) as error:
+        raise TrainingFailed(f"checkpoint {path} could not be written: {reason_of(error)}") from error

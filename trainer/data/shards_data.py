@@ -1,0 +1,97 @@
+"""`--dataset-type shards`: the shards of a taxaflow dataset, of either layout, by its manifest."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from trainer.data.bad_samples import BadSample
+from trainer.data.batch import DataSettings
+from trainer.data.batch_maker import Label
+from trainer.data.caption_choice import texts_of_sample
+from trainer.data.draws import hash64, hash_text
+from trainer.data.order import Order, Split
+from trainer.data.sampled_data import SampledData, first_step
+from trainer.data.shard_index import ShardIndex, dataset_folder, read_manifest
+from trainer.errors import BadInput
+
+_INT64 = range(-(2**63), 2**63)
+
+
+def open_shards(
+    settings: DataSettings,
+    manifest: Path,
+    split: str,
+    rank: int,
+    num_ranks: int,
+    position: Mapping[str, object] | None,
+    offsets_folder: Path | None = None,
+) -> SampledData:
+    """The shards of a split as a training set; the 64 that are read first are checked against the manifest.
+
+    Args:
+        settings: how samples become batches.
+        manifest: the dataset's manifest.json, or one of its immutable copies below `manifests/`.
+        split: train, val or test.
+        rank: of this process.
+        num_ranks: processes that share each step.
+        position: see SampledData.
+        offsets_folder: see trainer/data/tar_index.py.
+
+    Raises:
+        BadInput: the manifest or its shards cannot be used, are too small, or do not fit the position.
+    """
+    shards = read_manifest(manifest, split)
+    index = ShardIndex(dataset_folder(manifest), shards, offsets_folder)
+    order = Order([shard.num_samples for shard in shards], settings.seed)
+    content = hashlib.sha256("\n".join(shard.sha256 for shard in shards).encode()).hexdigest()
+    dealt = Split(order, rank, num_ranks, settings.accum_freq, settings.batch_size, content)
+    epoch, step = divmod(first_step(dealt, settings.seed, position), dealt.steps_per_epoch)
+    _check_shards(index, order.first_shards(epoch, step * dealt.step_size).tolist(), rank, manifest)
+    return SampledData(ShardSource(index), dealt, settings, position)
+
+
+def _check_shards(index: ShardIndex, shards: list[int], rank: int, manifest: Path) -> None:
+    """Each rank begins elsewhere, so that those of one machine share reading headers (trainer/data/tar_index.py)."""
+    start = hash64(rank) % len(shards)
+    found = {shard: index.check(shard) for shard in shards[start:] + shards[:start]}
+    wrong = [found[shard] for shard in sorted(shards) if found[shard]]
+    if wrong:
+        raise BadInput(f"--train-data {manifest}: {len(wrong)} of {len(shards)} shards looked at are bad: {wrong[0]}")
+
+
+class ShardSource:
+    """The samples of a dataset: trainer.data.batch_maker.ItemSource."""
+
+    def __init__(self, index: ShardIndex) -> None:
+        self._index = index
+
+    def picture(self, item: int) -> bytes:
+        """The picture member."""
+        return self._index.picture(item)
+
+    def label(self, item: int) -> Label:
+        """Captions made from the JSON member, and its taxon_id."""
+        try:
+            record = json.loads(self._index.record(item))
+        except ValueError as error:
+            raise BadSample("bad_json") from error
+        if not isinstance(record, dict):
+            raise BadSample("bad_json")
+        texts = texts_of_sample(record)
+        return Label(texts, taxon_of(record, texts))
+
+
+def taxon_of(record: Mapping[str, object], texts: Mapping[str, str]) -> int:
+    """The sample's taxon_id, or a hash of its full taxonomic name, or of its scientific name, where it has none.
+
+    Raises:
+        BadSample: no_caption: it has none of them.
+    """
+    taxon = record.get("taxon_id")
+    if isinstance(taxon, int) and taxon in _INT64:
+        return taxon
+    name = texts.get("taxonomic_name") or texts.get("sci")
+    if name is None:
+        raise BadSample("no_caption")
+    return hash_text(name)

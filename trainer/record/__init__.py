@@ -1,0 +1,1 @@
+"""What a run tells: its folder, train.jsonl, console, TensorBoard, Weights & Biases."""

@@ -1,0 +1,1 @@
+"""Batches to updated parameters: model, losses, accumulation, optimizer, guard."""
