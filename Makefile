@@ -14,14 +14,14 @@ $(DONE): pyproject.toml constraints.txt set_up.sh spark_jobs/set_up.py spark_job
 
 setup: $(DONE)  ## Make .venv, install pinned packages, check Java, fetch the Delta jars
 
-demo: $(DONE)  ## Metadata to verified shards on the sample to a small model, with a report, in about two minutes
+demo: $(DONE)  ## Metadata to verified shards on the sample to a small model, with a report
 	@$(BIN)/python -m sample.demo --out demo_output
 
 train: $(DONE)  ## Train RECIPE (tiny) on DATA (the demo's manifest) as run NAME in LOGS; FLAGS are passed on
 	@$(BIN)/taxaflow train --recipe $(or $(RECIPE),tiny) --train-data $(or $(DATA),demo_output/shards/demo/manifest.json) \
 		--logs $(or $(LOGS),demo_output/runs) --name $(or $(NAME),demo) --resume latest $(FLAGS)
 
-test: $(DONE)  ## All tests that a change must pass, two processes at a time (9 minutes on 2 cores)
+test: $(DONE)  ## All tests that a change must pass, two processes at a time
 	@$(TESTS) -m 'not long'
 
 test-long: $(DONE)  ## Every test, the long crash list included
@@ -39,4 +39,4 @@ notebooks: $(DONE)  ## Open the notebooks in Jupyter, on the demo's output
 	@$(BIN)/jupyter lab notebooks
 
 clean:  ## Remove what demo, tests and builds left (not .venv)
-	@rm -rf demo_output build dist *.egg-info .pytest_cache .ruff_cache spark-warehouse
+	@rm -rf demo_output build dist *.egg-info .pytest_cache .ruff_cache spark-warehouse hs_err_pid*.log

@@ -22,9 +22,8 @@ from evaluation.prompts import OPENAI_AND_PLAIN, label_prompts
 from evaluation.zero_shot import ALONE, Share, ZeroShotResult, evaluate
 from trainer.data.bad_samples import BadSample
 from trainer.data.batch import DataSettings
-from trainer.data.caption_choice import texts_of_sample
 from trainer.data.shard_index import ShardIndex, read_manifest
-from trainer.data.shards_data import dataset_folder, taxon_of
+from trainer.data.shards_data import ShardSource, dataset_folder
 from trainer.distributed import Ranks
 from trainer.errors import BadInput
 from trainer.settings.config import TrainConfig
@@ -189,11 +188,11 @@ def _checked_index(manifest: Path) -> ShardIndex:
 def _label(index: ShardIndex, item: int) -> tuple[int, str] | None:
     """The taxon of a sample and the text that stands for it; None where its JSON tells neither."""
     try:
-        record = json.loads(index.record(item))
-        texts = texts_of_sample(record)
-        return taxon_of(record, texts), next(texts[kind] for kind in _PROMPT_KINDS if kind in texts)
-    except (BadSample, ValueError, StopIteration, AttributeError):
+        label = ShardSource(index).label(item)
+    except BadSample:
         return None
+    texts = [label.texts[kind] for kind in _PROMPT_KINDS if kind in label.texts]
+    return (label.taxon, texts[0]) if texts else None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A compressed picture -> the random crop that the model is trained on.
 
-`exact` gives the pixels of open_clip's train transform for the same crop box. `fast` costs 2.4 to 3.8 times less:
+`exact` gives the pixels of open_clip's train transform for the same crop box. `fast` costs less (docs/LOG.md):
 
 - a JPEG is decoded by libjpeg-turbo at 1/2, 1/4 or 1/8 where the crop stays at least twice as large as the result
   (other scales have no SIMD code and cost more than they save; a smaller margin shows the rounded crop's edges);

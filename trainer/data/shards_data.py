@@ -1,7 +1,6 @@
 """`--dataset-type shards`: the shards of a taxaflow dataset, of either layout, by its manifest."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,13 +8,12 @@ from trainer.data.bad_samples import BadSample
 from trainer.data.batch import DataSettings
 from trainer.data.batch_maker import Label
 from trainer.data.caption_choice import texts_of_sample
-from trainer.data.draws import hash64, hash_text
+from trainer.data.draws import hash64
 from trainer.data.order import Order, Split
+from trainer.data.sample_label import record_of, taxon_of
 from trainer.data.sampled_data import SampledData, first_step
 from trainer.data.shard_index import ShardIndex, dataset_folder, read_manifest
 from trainer.errors import BadInput
-
-_INT64 = range(-(2**63), 2**63)
 
 
 def open_shards(
@@ -72,26 +70,8 @@ class ShardSource:
 
     def label(self, item: int) -> Label:
         """Captions made from the JSON member, and its taxon_id."""
-        try:
-            record = json.loads(self._index.record(item))
-        except ValueError as error:
-            raise BadSample("bad_json") from error
-        if not isinstance(record, dict):
-            raise BadSample("bad_json")
+        record = record_of(self._index.record(item))
         texts = texts_of_sample(record)
-        return Label(texts, taxon_of(record, texts))
-
-
-def taxon_of(record: Mapping[str, object], texts: Mapping[str, str]) -> int:
-    """The sample's taxon_id, or a hash of its full taxonomic name, or of its scientific name, where it has none.
-
-    Raises:
-        BadSample: no_caption: it has none of them.
-    """
-    taxon = record.get("taxon_id")
-    if isinstance(taxon, int) and taxon in _INT64:
-        return taxon
-    name = texts.get("taxonomic_name") or texts.get("sci")
-    if name is None:
-        raise BadSample("no_caption")
-    return hash_text(name)
+        if (taxon := taxon_of(record, texts)) is None:
+            raise BadSample("no_caption")
+        return Label(texts, taxon)

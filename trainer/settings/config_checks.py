@@ -61,6 +61,8 @@ def check_device(config: TrainConfig, device_type: str) -> None:
     """
     if config.precision == "amp" and device_type != "cuda":
         raise BadInput(f"--precision amp needs CUDA, this is {device_type}: use --precision amp_bf16 or fp32")
+    if config.precision == "amp" and config.spike_factor is not None:
+        raise BadInput("--spike-factor does not go with --precision amp, whose scaler decides itself: use amp_bf16")
     if config.dist_backend == "nccl" and device_type != "cuda":
         raise BadInput(f"--dist-backend nccl needs CUDA, this is {device_type}: use gloo, or leave it out")
 
@@ -105,8 +107,7 @@ def _check_data(config: TrainConfig) -> None:
             raise BadInput("--dataset-type synthetic needs --train-num-samples: how many pairs an epoch has")
     elif config.train_data is None:
         raise BadInput(
-            "--train-data is missing: give a manifest.json, tar patterns or a csv file, or --dataset-type synthetic; "
-            "to evaluate alone, use python -m evaluation"
+            "--train-data is missing: give a manifest.json, tar patterns or a csv file, or --dataset-type synthetic"
         )
     elif "::" in config.train_data and config.dataset_type != "webdataset":
         raise BadInput(f"--train-data {config.train_data}: only --dataset-type webdataset joins sources by ::")

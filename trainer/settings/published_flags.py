@@ -29,7 +29,7 @@ _SYNC = (
     "rsync beside the run"
 )
 _DISTILL = f"there is no teacher here: start from its weights with --pretrained, or {_OPEN_CLIP}"
-_SCRIPTED = "this trainer runs plain modules: train without it and convert afterwards with taxaflow export"
+_SCRIPTED = "this trainer runs plain modules: train without it and script the model afterwards with torch.jit"
 
 _DATA = in_group(
     "Data",
@@ -39,7 +39,7 @@ _DATA = in_group(
         None,
         "manifest.json of a dataset, tar patterns ('{000000..000159}.tar', several joined by ::), or a csv file.",
         "also takes a manifest; training is what this command does, so it must be given (published: evaluation alone "
-        "without it; here python -m evaluation)",
+        "without it)",
     ),
     changed(
         "--train-data-upsampling-factors",

@@ -1,7 +1,7 @@
 """How much of a GPU's peak the model's own arithmetic uses.
 
 Floating point operations are counted by formula, two per multiply-add, of matrix products alone: norms, activations and
-softmax are below 1 %. Work that is done twice to save memory does not count.
+softmax are left out. Work that is done twice to save memory does not count.
 """
 
 from collections.abc import Mapping

@@ -2,8 +2,8 @@
 
 Each returns this rank's loss L_r; the mean over ranks is the loss, and the mean over ranks of the parameters'
 gradients is its gradient (with gather-with-grad; without it see `infonce`). Features are unit rows. Logits and losses
-are fp32, or fp64 if the features are, whatever autocast and TF32 say: bf16 logits at scale 100 put the loss off by
-0.7 % and the features' gradients by 3 %.
+are fp32, or fp64 if the features are, whatever autocast and TF32 say: at a scale of 100 the rounding of bf16 logits
+shows in the loss and in the features' gradients.
 
 Nothing here makes the host wait for the device.
 
@@ -46,7 +46,7 @@ def check_loss(
             f"--loss multi_positive on {ranks.size} ranks needs the gradients of all: add --gather-with-grad"
         )
     if loss == "siglip" and logit_bias is None:
-        raise BadInput("--loss siglip needs a model with a logit bias: add --siglip or set init_logit_bias")
+        raise BadInput("--loss siglip needs a model with a logit bias: set init_logit_bias in the model's config")
     if not ranks.is_first:
         return
     if loss == "infonce" and ranks.size > 1 and not gather_with_grad:

@@ -2,7 +2,8 @@
 
 On the CPU the guard judges before the update. On CUDA that would make the host wait for each step: there the update
 itself is told on the device to do nothing where loss or norm are not finite, and the guard hears of it at the next
-logged step. With --spike-factor, whose verdict needs the losses before, the host does wait.
+logged step. With --spike-factor, whose verdict needs the losses before, the host does wait. Under fp16 the scaler
+leaves out what overflowed; that is how it finds its scale, and bad only where the loss itself is not finite.
 """
 
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ class Updater:
         norm = clip_gradients(self.parts.parameters, self.max_norm)
         self._unjudged.append(torch.stack([loss.detach().float(), norm.float()]))
         if self.scaler is not None:
-            self._apply_scaled(self.scaler)
+            self._apply_scaled(self.scaler, loss)
         elif self.judges_at_once:
             if self.judge():
                 self.optimizer.step()
@@ -87,9 +88,9 @@ class Updater:
         self.optimizer.found_inf = is_bad.float()  # pyright: ignore[reportAttributeAccessIssue] what GradScaler sets
         self.optimizer.step()
 
-    def _apply_scaled(self, scaler: torch.amp.GradScaler) -> None:
+    def _apply_scaled(self, scaler: torch.amp.GradScaler, loss: torch.Tensor) -> None:
         scale = scaler.get_scale()
         scaler.step(self.optimizer)
         scaler.update()
-        if scaler.get_scale() < scale:
-            self._unjudged.pop()  # an overflow is how the scaler finds its scale
+        if scaler.get_scale() < scale and torch.isfinite(loss):
+            self._unjudged.pop()

@@ -19,12 +19,10 @@ from tests.trainer.small_dataset import (
     text_of_tokens,
     write_dataset,
 )
-from trainer.data.bad_samples import BadSample
 from trainer.data.batch import Batch, DataSettings
 from trainer.data.caption_choice import CaptionPolicy
-from trainer.data.draws import hash_text
 from trainer.data.shard_index import dataset_folder
-from trainer.data.shards_data import open_shards, taxon_of
+from trainer.data.shards_data import open_shards
 from trainer.errors import BadInput, TrainingFailed
 
 pytestmark = pytest.mark.torch
@@ -137,17 +135,6 @@ def test_a_kind_that_no_sample_has_is_refused(tmp_path: Path):
         BadInput, match=r"none of 25 items looked at has a caption of kind sci_com; found: .*sci.*taxon"
     ):
         taken(manifest, 1, settings)
-
-
-def test_taxon_ids_are_signed_64_bits_else_hashes_of_names():
-    texts = {"taxonomic_name": "Animalia A b.", "sci": "a photo of A b."}
-    for taxon in (0, -(2**63), 2**63 - 1):
-        assert taxon_of({"taxon_id": taxon}, texts) == taxon
-    for missing in ({}, {"taxon_id": None}, {"taxon_id": "12"}, {"taxon_id": 2**63}):
-        assert taxon_of(missing, texts) == hash_text("Animalia A b.")
-    assert taxon_of({}, {"sci": "a photo of A b."}) == hash_text("a photo of A b.")
-    with pytest.raises(BadSample):
-        taxon_of({}, {})
 
 
 def test_a_position_among_other_shards_is_refused(tmp_path: Path):

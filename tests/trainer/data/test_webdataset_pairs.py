@@ -10,7 +10,7 @@ from trainer.data.batch import BadSample, DataSettings
 from trainer.data.caption_choice import CaptionPolicy
 from trainer.data.draws import hash_text
 from trainer.data.webdataset_order import RawSample
-from trainer.data.webdataset_pairs import pair_of, taxon_of
+from trainer.data.webdataset_pairs import pair_of
 
 pytestmark = pytest.mark.torch
 
@@ -75,14 +75,3 @@ def test_what_cannot_be_used_has_a_reason(members, reason):
     with pytest.raises(BadSample) as error:
         pair_of(raw(members), settings_of(CaptionPolicy.every_kind()), None)
     assert error.value.reason == reason
-
-
-def test_the_taxon_is_the_first_that_is_known():
-    texts = {"sci": "a photo of A b.", "taxonomic_name": "Animalia A b."}
-    named = {"taxonomic_name": "Animalia A b"}
-    assert taxon_of({"taxon_id": -7, **named}, texts) == -7
-    assert taxon_of({"taxon_id": "x7"}, texts) == hash_text("x7")
-    assert taxon_of({"taxon_id": None, **named}, texts) == taxon_of({}, texts) == hash_text("Animalia A b")
-    assert taxon_of({"taxon_id": None}, {"sci": texts["sci"]}) == hash_text("a photo of A b")
-    assert taxon_of({"taxon_id": "nan"}, {"com": "a photo of bird."}) is None
-    assert -(2**63) <= taxon_of({"taxon_id": 2**70}, {}) < 2**63
