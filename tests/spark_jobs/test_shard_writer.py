@@ -251,8 +251,12 @@ def test_a_folder_that_cannot_be_written_is_an_error_and_leaves_no_scratch(serve
 
 
 def test_no_more_photos_are_asked_for_at_once_than_connections(server, tmp_path):
+    def behave(exchange: faults.Exchange) -> None:
+        exchange.pause(0.2)  # so that requests overlap, however busy the machine is
+        exchange.reply(200, jpeg_of_size(1, 6000))
+
     job = job_in(tmp_path, connections=3)
-    write(good_photos(server, 30), job)
+    write([planned(n, server.add(f"/{n}", behave)) for n in range(12)], job)
     assert server.record.peak_connections == 3
     assert server.record.num_connections == 3
 

@@ -135,7 +135,7 @@ def check_captions(source: ItemSource, split: Split, settings: DataSettings, ste
             seen.update([bad.reason] if bad.reason != "no_caption" else texts)
     wanted = ", ".join(settings.caption.kinds)
     found = ", ".join(sorted(seen)) or "none"
-    raise BadInput(f"--text-type: none of {len(items)} items looked at has a caption of kind {wanted}; found: {found}")
+    raise BadInput(f"--text_type: none of {len(items)} items looked at has a caption of kind {wanted}; found: {found}")
 
 
 def _identity(split: Split, seed: int) -> dict[str, object]:
