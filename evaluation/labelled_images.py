@@ -91,12 +91,24 @@ def image_batches(
     rank: int = 0,
     num_ranks: int = 1,
     num_workers: int = 0,
+    worker_init: Callable[[int], None] | None = None,
 ) -> Iterator[ImageBatch]:
-    """The pictures rank::num_ranks in order, decoded for the model; no random numbers of the caller are drawn."""
+    """The pictures rank::num_ranks in order, decoded for the model; no random numbers of the caller are drawn.
+
+    Args:
+        images: all of them.
+        facts: size, interpolation and resize mode.
+        batch_size: pictures of a batch, readable or not.
+        rank: of `num_ranks`.
+        num_ranks: that share the pictures.
+        num_workers: processes that decode; 0 decodes in this one.
+        worker_init: called in each of these with its number.
+    """
     loader = DataLoader(
         _Decoded(images, facts, range(rank, len(images), num_ranks)),
         batch_size=batch_size,
         num_workers=num_workers,
+        worker_init_fn=worker_init if num_workers else None,
         collate_fn=_collate,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # else the loader takes its seed from torch's own generator

@@ -121,13 +121,14 @@ def count_right(
     kept = (1, *(k for k in top_ks if 1 < k < num_classes))
     count_RC = torch.zeros(len(kept) + 1, num_classes, dtype=torch.int64, device=class_DC.device)
     num_unreadable = 0
+    # fp64: a GPU's fp32 product may be TF32, whose three digits change places among close classes
+    class_DC = class_DC.double()
     for batch in batches:
         num_unreadable += batch.num_unreadable
         if len(batch.class_N) == 0:
             continue
         class_N = batch.class_N.to(class_DC.device, non_blocking=True)
-        # fp64: a GPU's fp32 product may be TF32, whose three digits change places among close classes
-        score_NC = encoder.encode_images(batch.image_NSSC).to(class_DC.device).double() @ class_DC.double()
+        score_NC = encoder.encode_images(batch.image_NSSC).to(class_DC.device).double() @ class_DC
         place_N = places(score_NC, class_N)
         hits_NR = torch.stack([place_N < k for k in kept] + [torch.ones_like(place_N, dtype=torch.bool)])
         count_RC.index_add_(1, class_N, hits_NR.long())
@@ -209,6 +210,7 @@ def evaluate(
     batch_size: int = 256,
     num_workers: int = 0,
     share: Share = ALONE,
+    worker_init: Callable[[int], None] | None = None,
 ) -> ZeroShotResult:
     """Zero-shot accuracies of the encoder, the same on every rank; random generators are left as they were.
 
@@ -220,6 +222,7 @@ def evaluate(
         batch_size: pictures of one forward pass.
         num_workers: processes that decode; 0 decodes in this one.
         share: this rank's part.
+        worker_init: called in each of these processes with its number.
 
     Raises:
         BadInput: prompts and class list differ in length, or a class has no prompt.
@@ -228,5 +231,5 @@ def evaluate(
         raise BadInput(f"{len(images.class_names)} classes, but prompts for {len(prompts)}")
     with random_state_kept():
         class_DC = class_embeddings(prompts, encoder, share)
-        batches = image_batches(images, facts, batch_size, share.rank, share.size, num_workers)
+        batches = image_batches(images, facts, batch_size, share.rank, share.size, num_workers, worker_init)
         return summarize(count_right(batches, class_DC, encoder, share))

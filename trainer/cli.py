@@ -26,7 +26,8 @@ def _train_here(config: TrainConfig) -> None:
         run(config)
     except Exception as error:
         is_heard = leave_word(*last_words(error)) and not config.debug
-        if isinstance(error, BadInput) and (is_heard or _rank() != "0"):
+        is_said = getattr(error, "is_said_by_first", False) and _rank() != "0"
+        if isinstance(error, BadInput) and (is_heard or is_said):
             raise SystemExit(error.exit_code) from None  # the parent or rank 0 says it
         raise
 

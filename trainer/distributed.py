@@ -67,7 +67,7 @@ def start(
     """This process's place, from the variables of torchrun or SLURM; joins the process group if it is not alone.
 
     Args:
-        backend: `gloo` or `nccl`. None: gloo on the CPU; on CUDA nccl for tensors there and gloo for those on the CPU.
+        backend: `gloo` or `nccl`, with which gloo serves tensors on the CPU. None: nccl on CUDA, gloo elsewhere.
         device: a torch device. None: CUDA if there is any, else the CPU.
         dist_url: how ranks meet; None is `env://`, that is MASTER_ADDR and MASTER_PORT.
         set_device_rank: on CUDA, whether local rank i takes device i (with `device="cuda"` or None).
@@ -91,7 +91,7 @@ def start(
         timeout=timedelta(seconds=timeout_s),
         device_id=place if "nccl" in backend else None,  # else nccl guesses the device at its first barrier
     )
-    return Ranks(rank, size, local_rank, place, place if backend == "nccl" else torch.device("cpu"))
+    return Ranks(rank, size, local_rank, place)
 
 
 def stop(ranks: Ranks) -> None:
@@ -140,9 +140,18 @@ def average_gradients(parameters: Iterable[torch.nn.Parameter], ranks: Ranks) ->
 
 def broadcast_parameters(module: torch.nn.Module, ranks: Ranks) -> None:
     """Give all ranks the parameters and buffers of rank 0."""
+    _broadcast([*module.parameters(), *module.buffers()], ranks)
+
+
+def broadcast_buffers(module: torch.nn.Module, ranks: Ranks) -> None:
+    """Give all ranks the buffers of rank 0."""
+    _broadcast(list(module.buffers()), ranks)
+
+
+def _broadcast(tensors: Sequence[torch.Tensor], ranks: Ranks) -> None:
     if ranks.size == 1:
         return
-    for bucket in _buckets([tensor.detach() for tensor in (*module.parameters(), *module.buffers())]):
+    for bucket in _buckets([tensor.detach() for tensor in tensors]):
         flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
         dist.broadcast(flat, src=0)
         _write_back(flat, bucket)
@@ -259,12 +268,12 @@ def _device(name: str | None, local_rank: int) -> torch.device:
 
 def _backend(name: str | None, device: torch.device) -> str:
     if name is None:
-        return "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        name = "nccl" if device.type == "cuda" else "gloo"
     if name not in ("gloo", "nccl"):
         raise BadInput(f"--dist-backend {name}: unknown; allowed: gloo, nccl")
     if name == "nccl" and device.type != "cuda":
         raise BadInput(f"--dist-backend nccl needs CUDA, not --device {device.type}: use gloo")
-    return name
+    return "cpu:gloo,cuda:nccl" if name == "nccl" else name
 
 
 def _check_meeting_point() -> None:

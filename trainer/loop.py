@@ -36,6 +36,7 @@ class Run:
         total_steps: at which the run ends.
         log: of rank 0; None on the others.
         best: step and top-1 of the best evaluation of the first set; empty before one. Saving keeps its checkpoint.
+        owes_evaluation: the one at the end of the last epoch, left out for a stop.
     """
 
     config: TrainConfig
@@ -54,6 +55,7 @@ class Run:
     total_steps: int
     step: int = 0
     best: dict[str, float] = field(default_factory=dict)
+    owes_evaluation: bool = False
 
     @property
     def epoch(self) -> int:
@@ -67,6 +69,9 @@ def train(run: Run) -> bool:
     Raises:
         TrainingFailed: too many bad steps, an unreadable shard or a checkpoint that cannot be written.
     """
+    if run.owes_evaluation:
+        _evaluate(run, run.step == run.total_steps)
+        run.saver.save(run)
     started, first_step = time.monotonic(), run.step
     steps = steps_ahead(run.data.batches(), run.config.accum_freq, run.ranks.device)
     while run.step < run.total_steps:
@@ -77,9 +82,7 @@ def train(run: Run) -> bool:
             run.log.progress(run.step)
         if run.step == first_step + ESTIMATE_AFTER_STEPS and run.log is not None:
             run.log.say(_estimate(run, (time.monotonic() - started) / ESTIMATE_AFTER_STEPS))
-        stopping = run.stop.on_any_rank(run.ranks)
-        _do_what_is_due(run, inputs, stopping)
-        if stopping:
+        if _do_what_is_due(run, inputs) and (run.step < run.total_steps or run.owes_evaluation):
             return False
     return True
 
@@ -96,19 +99,28 @@ def one_step(run: Run, batches: Sequence[Batch], inputs: StepInputs) -> None:
     run.step += 1
 
 
-def _do_what_is_due(run: Run, inputs: StepInputs, stopping: bool) -> None:
-    """Evaluate before saving, so that a run resumed at this step need not evaluate again."""
+def _do_what_is_due(run: Run, inputs: StepInputs) -> bool:
+    """Log, evaluate, save; whether the run was asked to stop.
+
+    Evaluation comes before saving, so that a run resumed at this step need not evaluate again; one that is asked to
+    stop saves at once and owes the evaluation.
+    """
+    stopping = run.stop.on_any_rank(run.ranks)
     is_last = run.step == run.total_steps
     ends_epoch = run.step % run.steps_per_epoch == 0
     if run.step % run.config.log_every_n_steps == 0 or is_last:
         log_step(run, inputs)
     if ends_epoch or is_last:
-        with run.meter.paused():
-            _evaluate(run, is_last)
+        run.owes_evaluation = True
+        if not stopping:
+            with run.meter.paused():
+                _evaluate(run, is_last)
+            stopping = run.stop.on_any_rank(run.ranks)
     is_best = run.best.get("step") == run.step
     if stopping or is_last or is_best or _save_is_due(run, ends_epoch):
         with run.meter.paused():
             run.saver.save(run)
+    return stopping
 
 
 def _save_is_due(run: Run, ends_epoch: bool) -> bool:
@@ -119,6 +131,7 @@ def _save_is_due(run: Run, ends_epoch: bool) -> bool:
 
 
 def _evaluate(run: Run, is_last: bool) -> None:
+    run.owes_evaluation = False
     metrics = run.validation.measure(run.model, run.settings, run.epoch, is_last)
     if metrics and run.log is not None:
         run.log.evaluation(run.step, metrics)

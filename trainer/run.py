@@ -4,6 +4,7 @@ Until the folder is claimed nothing is written, so that bad input leaves nothing
 """
 
 import dataclasses
+import functools
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 import torch
 
+from evaluation.facts import ModelFacts
 from evaluation.model import get_tokenizer
 from taxonomy.errors import TaxaflowError
 from trainer import distributed
@@ -22,10 +24,10 @@ from trainer.checkpoints.checkpoint import load, remove_leftovers, set_aside_new
 from trainer.checkpoints.resume import Resumed
 from trainer.checkpoints.rng_state import set_rng_state
 from trainer.checkpoints.saver import Saver
-from trainer.data.batch import TrainData
+from trainer.data.batch import DataSettings, TrainData
 from trainer.data.open_data import data_settings, open_data
 from trainer.distributed import Ranks
-from trainer.errors import BadInput, TrainingFailed
+from trainer.errors import TrainingFailed
 from trainer.loop import Run, train
 from trainer.record.meter import Meter
 from trainer.record.reports import ReportSettings, check_reports, open_reports
@@ -34,7 +36,7 @@ from trainer.record.run_log import RunLog
 from trainer.record.start_check import first_lines
 from trainer.settings.config import TrainConfig, check_device, check_ranks, notices
 from trainer.steps.guard import Guard
-from trainer.steps.model import TrainedModel, make_model, model_facts, step_settings
+from trainer.steps.model import TrainedModel, begin_alike, make_model, model_facts, step_settings
 from trainer.steps.optim import AdamWSettings, LrSchedule, make_optimizer
 from trainer.steps.update import Updater
 from trainer.stop import StopSignals
@@ -60,39 +62,49 @@ def run(config: TrainConfig) -> None:
             raise
         reason = " ".join(str(error).split())
         raise TrainingFailed(f"a loader process died, often for want of memory: {reason}") from error
-    finally:
-        distributed.stop(ranks)
+    distributed.stop(ranks)  # not after an error: the others may wait in a collective
     if stop.was_interrupted:
         raise KeyboardInterrupt
 
 
 def _run(config: TrainConfig, ranks: Ranks, stop: StopSignals) -> None:
-    check_device(config, ranks.device.type)
-    check_ranks(config, ranks.size)
-    kinds = check_reports(config.report_to)
     folder = _folder(config, ranks)
-    folder.check(config.resume)
-    _set_up_torch(config, ranks)
-    facts = model_facts(config)
-    settings = data_settings(config, facts, get_tokenizer(facts), ranks.device)
-    resumed, remarks = _resumed(config, folder, ranks)
-    position = resumed.position(ranks) if resumed else None
-    data = on_all_ranks(lambda: open_data(config, settings, ranks, position), ranks)
+    kinds, facts, settings = on_all_ranks(lambda: _checked(config, folder, ranks), ranks)
+    data = None
     try:
+        resumed, remarks = _resumed(config, folder, ranks)
+        position = resumed.position(ranks) if resumed else None
+        data = on_all_ranks(lambda: open_data(config, settings, ranks, position), ranks)
         validation = on_all_ranks(lambda: Validation.open(config, facts, settings, ranks), ranks)
-        run = _assembled(config, make_model(config, ranks), data, validation, folder, stop)
+        model = on_all_ranks(lambda: make_model(config, ranks), ranks)
+        begin_alike(model, config, ranks)
+        run = _assembled(config, model, data, validation, folder, stop)
         if resumed is not None:
-            remarks += filter(None, [resume.check_activation(resumed, facts, config.force)])
-            _put_back(run, resumed)
-        if run.step >= run.total_steps:
+            remarks += filter(None, [resume.check_facts(resumed, facts, config.force)])
+            remarks += resume.changes(resumed, config)
+            on_all_ranks(functools.partial(_put_back, run, resumed), ranks)
+            resumed = resumed.without_tensors()
+        if run.step >= run.total_steps and not run.owes_evaluation:
             if ranks.is_first:
                 print(f"nothing to do: all {run.total_steps:,} steps are done", file=sys.stderr)
             return
         _claim(run, resumed, folder, kinds)
         _train_logged(run, [*notices(config, ranks.size), *remarks, *first_lines(run, settings)])
     finally:
-        data.close()
+        if data is not None:
+            data.close()
         folder.release()
+
+
+def _checked(config: TrainConfig, folder: RunFolder, ranks: Ranks) -> tuple[tuple[str, ...], ModelFacts, DataSettings]:
+    """What can be checked without data and weights: where to report, the model's facts, how to make batches."""
+    check_device(config, ranks.device.type)
+    check_ranks(config, ranks.size)
+    kinds = check_reports(config.report_to)
+    folder.check(config.resume)
+    _set_up_torch(config, ranks)
+    facts = model_facts(config)
+    return kinds, facts, data_settings(config, facts, get_tokenizer(facts), ranks.device)
 
 
 def on_all_ranks(work: Callable[[], Thing], ranks: Ranks) -> Thing:
@@ -104,22 +116,33 @@ def on_all_ranks(work: Callable[[], Thing], ranks: Ranks) -> Thing:
     except TaxaflowError as failure:
         error = failure
     errors = distributed.gather_objects(error, ranks) or []
-    if (error := distributed.from_first(next(filter(None, errors), None), ranks)) is not None:
-        raise error
+    raise_together(next(filter(None, errors), None), ranks)
     return things[0]
+
+
+def raise_together(error: TaxaflowError | None, ranks: Ranks) -> None:
+    """Raise on all ranks what rank 0 brings, marked as what rank 0 says for all."""
+    error = distributed.from_first(error, ranks)
+    if error is not None:
+        error.is_said_by_first = True  # pyright: ignore[reportAttributeAccessIssue]
+        raise error
 
 
 def _put_back(run: Run, resumed: Resumed) -> None:
     """Weights, optimizer, generators and account as at the checkpoint; all that a step depends on."""
-    state, own = resumed.content.state, resumed.of_rank(run.ranks)
+    state = resumed.content.state
     resume.restore(resumed, run.model.module, run.updater.optimizer)
     if run.updater.scaler is not None and resumed.content.scaler_state is not None:
         run.updater.scaler.load_state_dict(dict(resumed.content.scaler_state))
     run.updater.guard.load(state["guard"])
     run.best = state["best"]
     run.step = resumed.step(run.steps_per_epoch)
-    if not resumed.at_epoch:
-        run.meter.load(own["meter"])
+    if resumed.at_epoch:
+        return
+    run.owes_evaluation = state["owes_evaluation"]
+    if (meter := resumed.meter(run.ranks)) is not None:
+        run.meter.load(meter)
+    if (own := resumed.of_rank(run.ranks)) is not None:
         set_rng_state(own["rng"], run.ranks.device)
 
 
@@ -130,16 +153,14 @@ def _claim(run: Run, resumed: Resumed | None, folder: RunFolder, kinds: tuple[st
         try:
             goes_on = resumed is not None or folder.has_begun  # also one killed before its first checkpoint
             folder.claim(config.resume, config.to_toml())
-            remove_leftovers(folder.checkpoints)
             last = run.step if goes_on else None
             reports = open_reports(_report_settings(config, folder, kinds), last)
             run.log = RunLog(folder.train_log, reports, run.total_steps, run.ranks.size, last)
         except TaxaflowError as failure:
             error = failure
-    if (error := distributed.from_first(error, run.ranks)) is not None:
-        raise error
-    if resumed is not None and resumed.at_epoch:
-        run.saver.save(run)  # before the later ones are hidden, so that there always is one to go on from
+    raise_together(error, run.ranks)
+    if resumed is not None and (resumed.at_epoch or not folder.goes_on(config.resume)):
+        run.saver.save(run)  # before later ones are hidden, so that this run always has one to go on from
     if run.ranks.is_first and folder.goes_on(config.resume):
         set_aside_newer(folder.checkpoints, run.step)
 
@@ -171,24 +192,26 @@ def _set_up_torch(config: TrainConfig, ranks: Ranks) -> None:
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.benchmark = not config.deterministic
     if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it
         torch.use_deterministic_algorithms(True)
 
 
 def _resumed(config: TrainConfig, folder: RunFolder, ranks: Ranks) -> tuple[Resumed | None, list[str]]:
-    """The checkpoint to go on from, and lines to say; rank 0 looks for it and checks it, the others read it."""
-    found: tuple[Path | None, list[str]] | BadInput = (None, [])
-    if ranks.is_first:
-        try:
-            found = resume.find(config, folder)
-        except BadInput as error:
-            found = error
-    found = distributed.from_first(found, ranks)
-    if isinstance(found, BadInput):
-        raise found
-    path, remarks = found
+    """The checkpoint to go on from, and lines to say; rank 0, holding the run, looks for it, the others read it."""
+
+    def found() -> tuple[Path | None, list[str]]:
+        if not ranks.is_first:
+            return None, []
+        if folder.goes_on(config.resume):
+            folder.hold()
+            remove_leftovers(folder.checkpoints)
+        return resume.find(config, folder)
+
+    path, remarks = distributed.from_first(on_all_ranks(found, ranks), ranks)
     if path is None:
         return None, remarks
-    return Resumed(path, load(path, verify=config.resume != "latest"), config.resume_at == "epoch"), remarks
+    content = on_all_ranks(lambda: load(path, verify=config.resume != "latest"), ranks)
+    return Resumed(path, content, config.resume_at == "epoch"), remarks
 
 
 def _assembled(

@@ -47,6 +47,8 @@ class ValidationLoss:
             upsampling_factors=None,
             num_samples=config.val_num_samples,
         )
+        if dataset_type_of(config.val_data) == "webdataset":
+            ranks = replace(ranks, rank=0, size=1)  # shards may be fewer than ranks: each reads them all
         found = cls(config.val_data, plain, ranks)
         data = found._open()
         batch_size = max(1, min(config.batch_size, data.num_samples // ranks.size))

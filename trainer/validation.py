@@ -22,9 +22,10 @@ from evaluation.prompts import OPENAI_AND_PLAIN, label_prompts
 from evaluation.zero_shot import ALONE, Share, ZeroShotResult, evaluate
 from trainer.data.bad_samples import BadSample
 from trainer.data.batch import DataSettings
+from trainer.data.loader_workers import outlive_signals
 from trainer.data.shard_index import ShardIndex, read_manifest
 from trainer.data.shards_data import ShardSource, dataset_folder
-from trainer.distributed import Ranks
+from trainer.distributed import Ranks, broadcast_buffers
 from trainer.errors import BadInput
 from trainer.settings.config import TrainConfig
 from trainer.steps.model import TrainedModel
@@ -88,6 +89,7 @@ class Validation:
     def measure(self, model: TrainedModel, settings: StepSettings, epoch: int, is_last: bool) -> dict[str, float]:
         """What is due at the end of an epoch, counted from 1, or of the run; by name, the same on all ranks."""
         config = self.config
+        broadcast_buffers(model.module, self.ranks)  # statistics of batch norms differ by rank
         found: dict[str, float] = {}
         if self.loss is not None and (is_last or epoch % config.val_frequency == 0):
             found["loss"] = self.loss.measure(model, settings)
@@ -112,6 +114,7 @@ class Validation:
                     self.config.zeroshot_batch_size,
                     self.config.workers,
                     share,
+                    outlive_signals,
                 )
                 metrics |= _figures(labelled.name, result)
         return metrics

@@ -95,7 +95,7 @@ CASES = {
     "all damaged": (f"{DATA} --name broken --resume latest", "--resume latest: .* is damaged .*remove"),
     "no checkpoint": (f"{DATA} --resume runs/gone", "--resume runs/gone: no such checkpoint; give a local path"),
     "a weights file": (f"{DATA} --resume bare.pt", "--resume bare.pt: is a file; .*--pretrained"),
-    "resume of another": (f"{DATA} --recipe narrow.toml --resume {CHECKPOINT}", "--resume .*: of another architecture"),
+    "resume of another": (f"{DATA} --recipe narrow.toml --resume {CHECKPOINT}", "--resume .*: .*layers 2, .* has 1"),
     "resume of other data": (
         f"{TARS} --resume {CHECKPOINT}",
         "the checkpoint's data position is not one of webdataset shards; use --resume-at epoch",

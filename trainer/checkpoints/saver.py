@@ -105,4 +105,5 @@ def _progress(run: "Run") -> dict[str, Any]:
         "samples_seen": run.step * config.batch_size * config.accum_freq * run.ranks.size,
         "guard": run.updater.guard.state(),
         "best": run.best,
+        "owes_evaluation": run.owes_evaluation,
     }

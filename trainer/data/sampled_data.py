@@ -105,6 +105,8 @@ def first_step(split: Split, seed: int, position: Mapping[str, object] | None) -
     """
     if position is None:
         return 0
+    if "step" not in position and "epoch" not in position:
+        raise BadInput("--resume: the checkpoint's data was of another --dataset-type; use it, or --resume-at epoch")
     if "step" not in position:
         return int(str(position["epoch"])) * split.steps_per_epoch
     for name, now in _identity(split, seed).items():

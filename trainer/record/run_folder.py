@@ -67,6 +67,15 @@ class RunFolder:
                 "choose another --name, or go on with it with --resume latest"
             )
 
+    def hold(self) -> None:
+        """Keep other processes out of the run, if there is one, from before its checkpoints are looked at.
+
+        Raises:
+            BadInput: another process holds it.
+        """
+        if self._lock is None and self.path.is_dir():
+            self._lock = self._locked()
+
     def claim(self, resume: str | None, config_toml: str) -> None:
         """Take the run for this process, until it ends or calls `release`, and write its configuration.
 
@@ -76,8 +85,9 @@ class RunFolder:
         self.check(resume)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = self._locked()
+            self.hold()
             self.check(resume)  # another process may have begun it and ended in between
+            self._sign()
             write_whole(self.config, config_toml.encode())
             self.checkpoints.mkdir(exist_ok=True)
         except BaseException as error:
@@ -105,10 +115,14 @@ class RunFolder:
             ) from None
         # A forked loader worker that outlives this process for some seconds must not hold the run.
         os.register_at_fork(after_in_child=file.close)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}\n")
-        file.flush()
         return file
+
+    def _sign(self) -> None:
+        """Say in the lock's file who holds it."""
+        assert self._lock is not None
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}\n")
+        self._lock.flush()
 
 
 def default_name(model: str, lr: float, batch_size: int, now: datetime) -> str:

@@ -210,8 +210,9 @@ class TrainConfig:
         return self.device or ("cuda:0" if self.no_set_device_rank else None)
 
     def to_toml(self) -> str:
-        """The settings as TOML: `from_toml` gives an equal config, and --recipe takes the file."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        """The settings as TOML, but for --resume and --recipe: `from_toml` reads them, and --recipe takes the file."""
+        once = ("resume", "resume_at", "recipe")  # what a recipe for the same run must not do again
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in once}
         return "# Settings of a training run, all of them; a recipe for the same run.\n" + to_toml(values)
 
 

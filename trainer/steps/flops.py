@@ -72,6 +72,8 @@ def model_flops(config: Mapping[str, Any]) -> ModelFlops | None:
     """
     vision, text = config["vision_cfg"], config["text_cfg"]
     is_vit = isinstance(vision.get("layers"), int) and "timm_model_name" not in vision
+    if not {"width", "patch_size"} <= vision.keys() or not {"width", "layers"} <= text.keys():
+        return None
     if not is_vit or vision.get("attentional_pool") or "hf_model_name" in text or "multimodal_cfg" in config:
         return None
     size, patch = vision.get("image_size", 224), vision["patch_size"]

@@ -15,6 +15,7 @@ import torch
 from evaluation.encode import encode_image, encode_text, to_input
 from evaluation.model import ModelFacts, ModelRequest, build_model, resolve
 from trainer.distributed import Ranks, broadcast_parameters
+from trainer.errors import BadInput
 from trainer.settings.config import TrainConfig
 from trainer.steps.step import ModelParts, StepSettings
 
@@ -74,21 +75,25 @@ def model_facts(config: TrainConfig) -> ModelFacts:
 
 
 def make_model(config: TrainConfig, ranks: Ranks) -> TrainedModel:
-    """The model with its starting weights, the same on all ranks.
+    """The model with its starting weights, on this rank's device.
 
     Raises:
         BadInput: as `evaluation.model.build_model`.
     """
     torch.manual_seed(config.seed)
     module, facts = build_model(model_request(config), ranks.device, config.precision)
-    broadcast_parameters(module, ranks)
-    torch.manual_seed(config.seed + ranks.rank)  # what layers draw, such as dropped patches, differs by rank
     _lock_towers(module, config)
     if config.grad_checkpointing:
         module.set_grad_checkpointing()  # pyright: ignore[reportCallIssue] open_clip's own
     if config.compile and ranks.device.type == "cuda":
         compile_blocks(module)
     return _parts(module.train(), facts, config, ranks)
+
+
+def begin_alike(model: TrainedModel, config: TrainConfig, ranks: Ranks) -> None:
+    """Give all ranks the weights of rank 0, and each its own random numbers for what layers draw."""
+    broadcast_parameters(model.module, ranks)
+    torch.manual_seed(config.seed + ranks.rank)
 
 
 def _parts(module: Any, facts: ModelFacts, config: TrainConfig, ranks: Ranks) -> TrainedModel:
@@ -128,8 +133,12 @@ def compile_blocks(module: torch.nn.Module) -> None:
 
 def _lock_towers(module: Any, config: TrainConfig) -> None:
     if config.lock_image:
-        module.lock_image_tower(
-            unlocked_groups=config.lock_image_unlocked_groups, freeze_bn_stats=config.lock_image_freeze_bn_stats
-        )
+        groups = config.lock_image_unlocked_groups
+        try:
+            module.lock_image_tower(unlocked_groups=groups, freeze_bn_stats=config.lock_image_freeze_bn_stats)
+        except AssertionError as error:
+            raise BadInput(
+                f"--lock-image-unlocked-groups {groups}: open_clip cannot unlock a part of {config.model}; use 0"
+            ) from error
     if config.lock_text:
         module.lock_text_tower(unlocked_layers=config.lock_text_unlocked_layers)  # open_clip locks layer norms too
