@@ -92,7 +92,7 @@ def _settings(resize: str) -> DataSettings:
         num_workers=0,
         seed=0,
         image_size=IMAGE_SIZE,
-        text_of_tokens=_no_texts,
+        tokens_of_texts=_no_texts,
         resize=resize,
     )
 

@@ -8,7 +8,7 @@ Source: docs/design.md, Activation and normalisation.
 
 from dataclasses import dataclass, field
 
-from evaluation.errors import BadInput
+from taxonomy.errors import BadInputError
 
 ACTIVATIONS = ("gelu", "quickgelu")
 """The two activations of CLIP models: the exact GELU, and OpenAI's x * sigmoid(1.702 x)."""
@@ -73,18 +73,18 @@ def decide(evidence: Evidence, force: bool = False) -> Decision:
         force: a flag may contradict state.json, config or tag.
 
     Raises:
-        BadInput: an unknown flag, a flag against what the weights were trained with, or a bare weights file.
+        BadInputError: an unknown flag, a flag against what the weights were trained with, or a bare weights file.
     """
     stored = _stored(evidence)
     if evidence.flag is None:
         return stored or _by_name(evidence)
     if evidence.flag not in ACTIVATIONS:
-        raise BadInput(f"--activation {evidence.flag}: one of {', '.join(ACTIVATIONS)} is allowed")
+        raise BadInputError(f"--activation {evidence.flag}: one of {', '.join(ACTIVATIONS)} is allowed")
     if stored is None or stored.activation == evidence.flag:
         return Decision(evidence.flag, "flag --activation")
     contradiction = f"--activation {evidence.flag}, but these weights use {stored.activation}: {stored.source}"
     if not force:
-        raise BadInput(f"{contradiction}. Drop the flag, or add --force to build the other network all the same")
+        raise BadInputError(f"{contradiction}. Drop the flag, or add --force to build the other network all the same")
     return Decision(evidence.flag, "flag --activation, forced", (f"forced: {contradiction}",))
 
 
@@ -122,7 +122,7 @@ def _by_name(evidence: Evidence) -> Decision:
     if evidence.name_quick_gelu is not None or evidence.name.endswith("-quickgelu"):
         return Decision(_named(evidence.name_quick_gelu is not False), f"model {evidence.name}")
     if evidence.bare_file is not None:
-        raise BadInput(
+        raise BadInputError(
             f"{evidence.bare_file} holds weights alone, which do not tell their activation: "
             "add --activation quickgelu (OpenAI, MetaCLIP and what was fine-tuned from them under open_clip before "
             "2.29) or --activation gelu (LAION, DataComp)"

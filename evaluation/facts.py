@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.activation import ACTIVATIONS
-from evaluation.errors import BadInput
+from taxonomy.errors import BadInputError
 
 STATE_FILE = "state.json"
 """Beside the weights in a checkpoint folder; the facts are its value `model_facts`."""
@@ -51,13 +51,13 @@ class ModelFacts:
         object.__setattr__(self, "image_mean", tuple(float(value) for value in self.image_mean))
         object.__setattr__(self, "image_std", tuple(float(value) for value in self.image_std))
         if len(self.image_mean) != 3 or len(self.image_std) != 3 or min(self.image_std) <= 0:
-            raise BadInput(f"image mean {self.image_mean} and std {self.image_std}: three each, std above 0")
+            raise BadInputError(f"image mean {self.image_mean} and std {self.image_std}: three each, std above 0")
         if self.activation not in ACTIVATIONS:
-            raise BadInput(f"activation {self.activation!r}: one of {', '.join(ACTIVATIONS)} is allowed")
+            raise BadInputError(f"activation {self.activation!r}: one of {', '.join(ACTIVATIONS)} is allowed")
         if self.interpolation not in ("bicubic", "bilinear"):
-            raise BadInput(f"interpolation {self.interpolation!r}: bicubic or bilinear is allowed")
+            raise BadInputError(f"interpolation {self.interpolation!r}: bicubic or bilinear is allowed")
         if self.resize_mode not in ("shortest", "squash", "longest"):
-            raise BadInput(f"resize mode {self.resize_mode!r}: shortest, squash or longest is allowed")
+            raise BadInputError(f"resize mode {self.resize_mode!r}: shortest, squash or longest is allowed")
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able copy, from which `from_dict` makes an equal one."""
@@ -69,12 +69,12 @@ class ModelFacts:
         """The facts as stored.
 
         Raises:
-            BadInput: a fact is missing. Facts of later versions, unknown here, are passed over.
+            BadInputError: a fact is missing. Facts of later versions, unknown here, are passed over.
         """
         known = {one.name for one in fields(cls)}
         missing = sorted(known - {"resize_mode"} - set(stored))
         if missing:
-            raise BadInput(f"the stored model facts lack {', '.join(missing)}")
+            raise BadInputError(f"the stored model facts lack {', '.join(missing)}")
         return cls(**{key: value for key, value in stored.items() if key in known})
 
 
@@ -82,7 +82,7 @@ def facts_of_checkpoint(folder: Path) -> ModelFacts | None:
     """The facts of our checkpoint folder; None if the folder is none (no state.json with facts).
 
     Raises:
-        BadInput: state.json cannot be read as JSON, or its facts are incomplete.
+        BadInputError: state.json cannot be read as JSON, or its facts are incomplete.
     """
     state = folder / STATE_FILE
     if not state.is_file():
@@ -90,7 +90,7 @@ def facts_of_checkpoint(folder: Path) -> ModelFacts | None:
     try:
         stored = json.loads(state.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise BadInput(f"{state} is not readable as JSON: {error}") from error
+        raise BadInputError(f"{state} is not readable as JSON: {error}") from error
     if not isinstance(stored, dict) or not isinstance(stored.get("model_facts"), dict):
         return None
     return ModelFacts.from_dict(stored["model_facts"])

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from evaluation.errors import BadInput, UnreadableImage
+from evaluation.errors import UnreadableImageError
 from evaluation.facts import ModelFacts
 from evaluation.pictures import eval_picture
+from taxonomy.errors import BadInputError
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -59,7 +60,7 @@ def folder_of_classes(folder: Path) -> LabelledImages:
     `03111_Animalia_Chordata_Aves_..._Turdus_merula` becomes the joined lineage that BioCLIP's validation uses.
 
     Raises:
-        BadInput: no sub-folders, or no pictures in them.
+        BadInputError: no sub-folders, or no pictures in them.
     """
     folders = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     files = [
@@ -69,7 +70,7 @@ def folder_of_classes(folder: Path) -> LabelledImages:
         if path.suffix.lower() in _SUFFIXES
     ]
     if not files:
-        raise BadInput(f"{folder}: no pictures ({', '.join(_SUFFIXES)}) in sub-folders, one per class")
+        raise BadInputError(f"{folder}: no pictures ({', '.join(_SUFFIXES)}) in sub-folders, one per class")
     names = [re.sub(r"^\d+_", "", one.name).replace("_", " ") for one in folders]
     return LabelledImages(names, [number for _, number in files], _ListedFiles([path for path, _ in files]))
 
@@ -132,7 +133,7 @@ class _Decoded(Dataset):
         try:
             source = self.images.read(number)
             pixels = eval_picture(source, facts.image_size, facts.interpolation, facts.resize_mode)
-        except UnreadableImage:
+        except UnreadableImageError:
             pixels = None
         return pixels, self.images.class_of[number]
 

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from evaluation.activation import decide
-from evaluation.errors import BadInput
 from evaluation.facts import ModelFacts, facts_of_checkpoint
 from evaluation.origin import Origin, find_origin, weights_file
 from evaluation.weights import load_strict
+from taxonomy.errors import BadInputError
 
 __all__ = [
     "ModelFacts",
@@ -79,8 +79,8 @@ def resolve(request: ModelRequest) -> ModelFacts:
     """The facts of the model that `build_model` would build; no weights are read, nothing but configs downloaded.
 
     Raises:
-        BadInput: the request contradicts itself or the weights, or nothing is found under its names.
-        WorkFailed: a config could not be downloaded.
+        BadInputError: the request contradicts itself or the weights, or nothing is found under its names.
+        WorkFailedError: a config could not be downloaded.
     """
     return _decide(request, _origin(request))
 
@@ -96,8 +96,8 @@ def build_model(
         precision: "bf16_published" stores most weights in bf16; any other leaves them in fp32.
 
     Raises:
-        BadInput: as resolve, or the weights are of another architecture, damaged or not safe to read.
-        WorkFailed: a download failed.
+        BadInputError: as resolve, or the weights are of another architecture, damaged or not safe to read.
+        WorkFailedError: a download failed.
     """
     origin = _origin(request)
     facts = _decide(request, origin)
@@ -118,10 +118,10 @@ def load_checkpoint(
     """The model of our checkpoint folder and its facts, from the folder alone.
 
     Raises:
-        BadInput: no checkpoint of ours, damaged, or trained under another activation than asked for (unless forced).
+        BadInputError: no checkpoint of ours, damaged, or trained under another activation than asked for (not forced).
     """
     if facts_of_checkpoint(folder) is None:
-        raise BadInput(f"{folder} is no checkpoint: a state.json with model_facts is needed")
+        raise BadInputError(f"{folder} is no checkpoint: a state.json with model_facts is needed")
     return build_model(ModelRequest(str(folder), activation=activation, force=force), device, precision)
 
 
@@ -177,7 +177,7 @@ def _overridden(config: Mapping[str, Any], request: ModelRequest) -> dict[str, A
     """The architecture with the request's settings, complete enough to be built without anything else."""
     lacking = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in config]
     if lacking:
-        raise BadInput(f"the config of model {request.name} lacks {', '.join(lacking)}")
+        raise BadInputError(f"the config of model {request.name} lacks {', '.join(lacking)}")
     made = deepcopy(dict(config))
     if request.image_size is not None:
         made["vision_cfg"]["image_size"] = request.image_size
@@ -194,7 +194,7 @@ def _overridden(config: Mapping[str, Any], request: ModelRequest) -> dict[str, A
 def _square(size: int | Sequence[int]) -> int:
     sides = {size} if isinstance(size, int) else set(size)
     if len(sides) != 1:
-        raise BadInput(f"image size {size}: only square pictures are supported")
+        raise BadInputError(f"image size {size}: only square pictures are supported")
     return sides.pop()
 
 
@@ -202,13 +202,13 @@ def instantiate(facts: ModelFacts, precision: str = "fp32", pretrained_image: bo
     """The model of the facts with random weights, as open_clip's own factory builds it, on torch's default device.
 
     Raises:
-        BadInput: the config has a setting that open_clip does not know, or is no two-tower model.
+        BadInputError: the config has a setting that open_clip does not know, or is no two-tower model.
     """
     from open_clip import CLIP, CustomTextCLIP
 
     config = deepcopy(dict(facts.model_config))
     if "multimodal_cfg" in config:
-        raise BadInput(f"model {facts.name} is a CoCa model: only two-tower CLIP models are supported")
+        raise BadInputError(f"model {facts.name} is a CoCa model: only two-tower CLIP models are supported")
     if "timm_model_name" in config["vision_cfg"]:
         config["vision_cfg"]["timm_model_pretrained"] = pretrained_image
     elif pretrained_image:
@@ -221,7 +221,7 @@ def instantiate(facts: ModelFacts, precision: str = "fp32", pretrained_image: bo
     try:
         model = make(**config, cast_dtype=dtype)
     except TypeError as error:
-        raise BadInput(f"the config of model {facts.name} does not fit open_clip: {error}") from error
+        raise BadInputError(f"the config of model {facts.name} does not fit open_clip: {error}") from error
     return model if dtype is None else _lowered(model, facts, dtype)
 
 
@@ -229,7 +229,7 @@ def _lowered(model: torch.nn.Module, facts: ModelFacts, dtype: torch.dtype) -> t
     from open_clip.model import convert_weights_to_lp
 
     if "timm_model_name" in facts.model_config["vision_cfg"]:
-        raise BadInput(f"--precision {LOW_PRECISION} is for open_clip's own towers; use amp_bf16 for {facts.name}")
+        raise BadInputError(f"--precision {LOW_PRECISION} is for open_clip's own towers; use amp_bf16 for {facts.name}")
     convert_weights_to_lp(model, dtype=dtype)
     return model
 

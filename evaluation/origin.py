@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.activation import Evidence
-from evaluation.errors import BadInput, WorkFailed
 from evaluation.facts import WEIGHTS_FILE, ModelFacts, facts_of_checkpoint
+from taxonomy.errors import BadInputError, WorkFailedError
 
 CONFIG_FILE = "open_clip_config.json"
 """open_clip's own description of a model, in a folder or on the hub."""
@@ -59,8 +59,8 @@ def find_origin(
         cache: folder for downloads; None for the hub client's own.
 
     Raises:
-        BadInput: nothing of that name, or the weights' config is of another architecture.
-        WorkFailed: a download failed.
+        BadInputError: nothing of that name, or the weights' config is of another architecture.
+        WorkFailedError: a download failed.
     """
     from open_clip.factory import get_model_config, parse_model_name
     from open_clip.pretrained import is_pretrained_cfg
@@ -69,7 +69,7 @@ def find_origin(
     complete = None if is_named else _complete(name, cache)  # a folder called like a model does not shadow it
     if complete is not None:
         if pretrained:
-            raise BadInput(f"--model {name} brings its weights: drop --pretrained {pretrained}")
+            raise BadInputError(f"--model {name} brings its weights: drop --pretrained {pretrained}")
         return complete
     config = _named_config(name, own_config)
     evidence = Evidence(name=name, name_quick_gelu=config.get("quick_gelu"))
@@ -110,10 +110,10 @@ def _folder(folder: Path, place: str) -> Origin:
 
     config = folder / CONFIG_FILE
     if not config.is_file():
-        raise BadInput(f"{place} is no model: {CONFIG_FILE} or a state.json of ours is needed in the folder")
+        raise BadInputError(f"{place} is no model: {CONFIG_FILE} or a state.json of ours is needed in the folder")
     weights = _find_checkpoint_in_dir(folder)
     if weights is None:
-        raise BadInput(f"{place} holds no weights (.safetensors, .bin or .pth) beside its {CONFIG_FILE}")
+        raise BadInputError(f"{place} holds no weights (.safetensors, .bin or .pth) beside its {CONFIG_FILE}")
     return _configured(place, config, Path(weights))
 
 
@@ -125,7 +125,7 @@ def _hub(place: str, cache: str | None) -> Origin:
         config = download_pretrained_from_hf(model, filename=CONFIG_FILE, cache_dir=cache)
         weights = download_pretrained_from_hf(model, cache_dir=cache)
     except (OSError, RuntimeError) as error:
-        raise WorkFailed(f"{place} could not be downloaded: {error}") from error
+        raise WorkFailedError(f"{place} could not be downloaded: {error}") from error
     return _configured(place, Path(config), Path(weights))
 
 
@@ -134,7 +134,7 @@ def _configured(place: str, config_file: Path, weights: Path) -> Origin:
         stored = json.loads(config_file.read_text(encoding="utf-8"))
         config = dict(stored["model_cfg"])
     except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{config_file} has no readable model_cfg: {error}") from error
+        raise BadInputError(f"{config_file} has no readable model_cfg: {error}") from error
     evidence = Evidence(name=place, has_config=True, config_quick_gelu=config.get("quick_gelu"))
     return Origin(config, evidence, weights, preprocess=stored.get("preprocess_cfg") or {}, source=place)
 
@@ -147,7 +147,7 @@ def _named_config(name: str, own_config: Mapping[str, Any] | None) -> dict[str, 
     config = get_model_config(_cleaned(name))
     if config is None:
         close = get_close_matches(name, list_models(), n=6, cutoff=0.5)
-        raise BadInput(f"--model {name}: open_clip has no such model (near it: {', '.join(close) or 'none'})")
+        raise BadInputError(f"--model {name}: open_clip has no such model (near it: {', '.join(close) or 'none'})")
     return config
 
 
@@ -162,7 +162,9 @@ def _tag_or_file(name: str, pretrained: str, config: dict[str, Any], evidence: E
     path = Path(pretrained)
     if not path.is_file():
         tags = ", ".join(list_pretrained_tags_by_model(_cleaned(name))) or "none"
-        raise BadInput(f"--pretrained {pretrained}: neither a file or folder nor a tag of {name} (its tags: {tags})")
+        raise BadInputError(
+            f"--pretrained {pretrained}: neither a file or folder nor a tag of {name} (its tags: {tags})"
+        )
     evidence = Evidence(name=name, name_quick_gelu=evidence.name_quick_gelu, bare_file=pretrained)
     return Origin(config, evidence, path, source=pretrained)
 
@@ -171,7 +173,7 @@ def weights_file(origin: Origin, cache: str | None = None) -> Path | None:
     """The file with the weights, downloaded now if they are a tag's; None for random weights.
 
     Raises:
-        WorkFailed: the download failed.
+        WorkFailedError: the download failed.
     """
     if origin.tag_config is None:
         return origin.weights
@@ -180,7 +182,7 @@ def weights_file(origin: Origin, cache: str | None = None) -> Path | None:
     try:
         return Path(download_pretrained(dict(origin.tag_config), cache_dir=cache))
     except (OSError, RuntimeError) as error:
-        raise WorkFailed(f"the weights {origin.source} could not be downloaded: {error}") from error
+        raise WorkFailedError(f"the weights {origin.source} could not be downloaded: {error}") from error
 
 
 def _check_same(name: str, config: Mapping[str, Any], found: Origin) -> None:
@@ -189,7 +191,7 @@ def _check_same(name: str, config: Mapping[str, Any], found: Origin) -> None:
     differing = sorted(key for key in asked.keys() | given.keys() if asked.get(key) != given.get(key))
     if differing:
         shown = ", ".join(f"{key} {given.get(key)} instead of {asked.get(key)}" for key in differing[:4])
-        raise BadInput(
+        raise BadInputError(
             f"{found.source} is another architecture than --model {name} ({len(differing)} settings differ: {shown}); "
             f"give it as --model to take its own"
         )
@@ -204,6 +206,6 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
         try:
             settings = asdict(made(**config.get(tower, {})))
         except TypeError as error:
-            raise BadInput(f"{tower} does not fit open_clip: {error}") from error
+            raise BadInputError(f"{tower} does not fit open_clip: {error}") from error
         flat |= {f"{tower}.{key}": value for key, value in settings.items() if key not in _FREE}
     return flat

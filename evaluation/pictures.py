@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from evaluation.errors import UnreadableImage
+from evaluation.errors import UnreadableImageError
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -28,7 +28,7 @@ def eval_picture(
             "longest": the long side does, then black is added on both sides.
 
     Raises:
-        UnreadableImage: it cannot be opened or decoded whole.
+        UnreadableImageError: it cannot be opened or decoded whole.
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
@@ -37,7 +37,7 @@ def eval_picture(
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
         # Pillow's plugins raise SyntaxError and ValueError for headers that make no sense
         name = f"{len(source)} bytes" if isinstance(source, bytes) else str(source)
-        raise UnreadableImage(f"{name}: {error}") from error
+        raise UnreadableImageError(f"{name}: {error}") from error
 
 
 def _fit(picture: Image.Image, size: int, filter_: Image.Resampling, resize_mode: str) -> Image.Image:

@@ -6,8 +6,8 @@ models here were trained on (taxonomy/captions.py).
 
 from collections.abc import Mapping, Sequence
 
-from evaluation.errors import BadInput
 from taxonomy.captions import CAPTION_KINDS, CaptionFields, captions
+from taxonomy.errors import BadInputError
 
 OPENAI, OPENAI_AND_PLAIN = "openai80", "openai81"
 """OpenAI's templates, and these with `a photo of X.`, as BioCLIP's training code scores."""
@@ -20,7 +20,7 @@ def label_prompts(label: str, prompt_set: str) -> list[str]:
     """The texts of a class that is only a name ("Turdus merula").
 
     Raises:
-        BadInput: no such set, or a caption kind that needs more than a name.
+        BadInputError: no such set, or a caption kind that needs more than a name.
     """
     is_common = prompt_set in ("com", "common_name")
     fields = CaptionFields(None if is_common else label, label if is_common else None, lineage={})
@@ -31,16 +31,16 @@ def taxon_prompts(fields: CaptionFields, prompt_set: str, label: str) -> list[st
     """The texts of a class whose taxon is known; templates of OpenAI's are filled with the label.
 
     Raises:
-        BadInput: no such set, or the taxon lacks what the caption kind needs.
+        BadInputError: no such set, or the taxon lacks what the caption kind needs.
     """
     if prompt_set in (OPENAI, OPENAI_AND_PLAIN):
         plain = [f"a photo of {label}."] if prompt_set == OPENAI_AND_PLAIN else []
         return [template(label) for template in openai_templates()] + plain
     if prompt_set not in CAPTION_KINDS:
-        raise BadInput(f"no prompt set {prompt_set}: one of {', '.join(PROMPT_SETS)} is allowed")
+        raise BadInputError(f"no prompt set {prompt_set}: one of {', '.join(PROMPT_SETS)} is allowed")
     text = captions(fields).get(prompt_set)
     if text is None:
-        raise BadInput(f"class {label!r} has no caption of kind {prompt_set}: its taxon lacks a name")
+        raise BadInputError(f"class {label!r} has no caption of kind {prompt_set}: its taxon lacks a name")
     return [text]
 
 
@@ -60,7 +60,7 @@ def all_prompts(
     """The texts of every class, in the order of the labels; a label outside `taxa` is only a name.
 
     Raises:
-        BadInput: as taxon_prompts.
+        BadInputError: as taxon_prompts.
     """
     known = taxa or {}
     return [

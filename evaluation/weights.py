@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from evaluation.errors import BadInput
+from taxonomy.errors import BadInputError
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,19 +34,19 @@ def read_weights(path: Path) -> StateDict:
     """Name -> tensor (on the CPU) from .safetensors, or from .pt, .bin, .pth as open_clip and BioTrove write them.
 
     Raises:
-        BadInput: no such file, damaged, holds other things than tensors, or would run code.
+        BadInputError: no such file, damaged, holds other things than tensors, or would run code.
     """
     if not path.is_file():
-        raise BadInput(f"no weights file {path}")
+        raise BadInputError(f"no weights file {path}")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else read_pickled(path)
     if isinstance(content, Mapping) and "state_dict" in content:
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not content:
-        raise BadInput(f"{path} holds no weights: a dictionary of tensors, alone or as 'state_dict', is needed")
+        raise BadInputError(f"{path} holds no weights: a dictionary of tensors, alone or as 'state_dict', is needed")
     state = _without_wrappers({name: value for name, value in content.items() if name not in _NO_WEIGHTS})
     others = [str(name) for name, value in state.items() if not isinstance(value, torch.Tensor)]
     if others:
-        raise BadInput(f"{path} holds other things than tensors: {_few(others)}")
+        raise BadInputError(f"{path} holds other things than tensors: {_few(others)}")
     return state
 
 
@@ -57,18 +57,18 @@ def _read_safetensors(path: Path) -> Any:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise BadInput(f"{path} is damaged: {error}") from error
+        raise BadInputError(f"{path} is damaged: {error}") from error
 
 
 def read_pickled(path: Path) -> Any:
     """What a .pt, .bin or .pth holds, tensors on the CPU: a published checkpoint's optimizer and epoch as well.
 
     Raises:
-        BadInput: damaged, no such form, or reading it could run code.
+        BadInputError: damaged, no such form, or reading it could run code.
     """
     in_zip = zipfile.is_zipfile(path)
     if in_zip and any(name.endswith("/constants.pkl") for name in _names_in_zip(path)):
-        raise BadInput(f"{path} is a TorchScript archive (a program): save its state_dict first")
+        raise BadInputError(f"{path} is a TorchScript archive (a program): save its state_dict first")
     try:
         with torch.serialization.safe_globals(_numpy_scalars()):
             # mapped: of a published checkpoint two thirds are optimizer state that nobody reads
@@ -76,9 +76,9 @@ def read_pickled(path: Path) -> Any:
     except UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"the file asks for {named[1]}" if named else "its content is not a plain pickle of tensors"
-        raise BadInput(f"{path} is refused, since reading it could run code: {what}") from error
+        raise BadInputError(f"{path} is refused, since reading it could run code: {what}") from error
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError, TypeError) as error:
-        raise BadInput(f"{path} is damaged or no checkpoint: {_first_line(error)}") from error
+        raise BadInputError(f"{path} is damaged or no checkpoint: {_first_line(error)}") from error
 
 
 def _names_in_zip(path: Path) -> list[str]:
@@ -86,7 +86,7 @@ def _names_in_zip(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
     except (zipfile.BadZipFile, OSError) as error:
-        raise BadInput(f"{path} is damaged: {error}") from error
+        raise BadInputError(f"{path} is damaged: {error}") from error
 
 
 def _numpy_scalars() -> list[Any]:
@@ -112,7 +112,7 @@ def load_strict(model: torch.nn.Module, path: Path) -> None:
     """Put the weights of a file into a model; positional embeddings of another length are resized, saying so.
 
     Raises:
-        BadInput: as read_weights, or the file holds another architecture: nothing of the model was changed.
+        BadInputError: as read_weights, or the file holds another architecture: nothing of the model was changed.
     """
     state = _converted(model, read_weights(path))
     _check_fits(model, state, path)
@@ -152,7 +152,7 @@ def _check_fits(model: torch.nn.Module, state: StateDict, path: Path) -> None:
     complaints = {"missing": missing, "unknown": unknown, "of another shape": misfits}
     text = "; ".join(f"{len(names)} {what}: {_few(names)}" for what, names in complaints.items() if names)
     if text:
-        raise BadInput(f"{path} holds another architecture than the model asked for ({text})")
+        raise BadInputError(f"{path} holds another architecture than the model asked for ({text})")
 
 
 def _fits(name: str, given: torch.Tensor, own: torch.Tensor) -> bool:

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 
 from evaluation.encoder import Encoder
-from evaluation.errors import BadInput
 from evaluation.facts import ModelFacts
 from evaluation.intervals import Metric, accuracy, balanced_accuracy, wilson
 from evaluation.labelled_images import ImageBatch, LabelledImages, image_batches
 from evaluation.random_state import random_state_kept
+from taxonomy.errors import BadInputError
 
 TOP_KS = (1, 3, 5)
 """Numbers of guesses reported, as far as there are more classes than guesses."""
@@ -74,10 +74,10 @@ def class_embeddings(prompts: Sequence[Sequence[str]], encoder: Encoder, share: 
         share: this rank's part.
 
     Raises:
-        BadInput: no class, or a class without prompts.
+        BadInputError: no class, or a class without prompts.
     """
     if not prompts or not all(prompts):
-        raise BadInput("zero-shot needs at least one class, and at least one prompt for each")
+        raise BadInputError("zero-shot needs at least one class, and at least one prompt for each")
     uses: dict[str, list[int]] = {}
     for number, texts in enumerate(prompts):
         for text in texts:
@@ -225,10 +225,10 @@ def evaluate(
         worker_init: called in each of these processes with its number.
 
     Raises:
-        BadInput: prompts and class list differ in length, or a class has no prompt.
+        BadInputError: prompts and class list differ in length, or a class has no prompt.
     """
     if len(prompts) != len(images.class_names):
-        raise BadInput(f"{len(images.class_names)} classes, but prompts for {len(prompts)}")
+        raise BadInputError(f"{len(images.class_names)} classes, but prompts for {len(prompts)}")
     with random_state_kept():
         class_DC = class_embeddings(prompts, encoder, share)
         batches = image_batches(images, facts, batch_size, share.rank, share.size, num_workers, worker_init)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from taxonomy.ending import ending, last_words
-from trainer.errors import BadInput
+from taxonomy.errors import BadInputError
 from trainer.launch import launch, leave_word
 from trainer.settings.config import TrainConfig, load
 
@@ -27,7 +27,7 @@ def _train_here(config: TrainConfig) -> None:
     except Exception as error:
         is_heard = leave_word(*last_words(error)) and not config.debug
         is_said = getattr(error, "is_said_by_first", False) and _rank() != "0"
-        if isinstance(error, BadInput) and (is_heard or is_said):
+        if isinstance(error, BadInputError) and (is_heard or is_said):
             raise SystemExit(error.exit_code) from None  # the parent or rank 0 says it
         raise
 
@@ -40,5 +40,5 @@ def _runner() -> Callable[[TrainConfig], None]:
     try:
         from trainer.run import run
     except ModuleNotFoundError as error:
-        raise BadInput(f"training needs the package {error.name}: pip install 'taxaflow[train]'") from error
+        raise BadInputError(f"training needs the package {error.name}: pip install 'taxaflow[train]'") from error
     return run

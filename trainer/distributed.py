@@ -16,7 +16,7 @@ from typing import TypeVar
 import torch
 from torch import distributed as dist
 
-from trainer.errors import BadInput
+from taxonomy.errors import BadInputError
 
 TIMEOUT_S = 1800
 """How long a collective waits for the other ranks, seconds: longer than an evaluation or a checkpoint on rank 0."""
@@ -74,7 +74,7 @@ def start(
         timeout_s: how long a collective waits for the others, seconds.
 
     Raises:
-        BadInput: the variables are no numbers, the device is not there, or the backend does not fit it.
+        BadInputError: the variables are no numbers, the device is not there, or the backend does not fit it.
     """
     rank, size, local_rank = _place(os.environ)
     place = _device(device, local_rank if set_device_rank else 0)
@@ -244,9 +244,11 @@ def _place(environment: Mapping[str, str]) -> tuple[int, int, int]:
             try:
                 rank, size, local_rank = map(int, values)
             except ValueError:
-                raise BadInput(f"{rank_name}, {size_name}, {local_name} must be whole numbers, got {values}") from None
+                raise BadInputError(
+                    f"{rank_name}, {size_name}, {local_name} must be whole numbers, got {values}"
+                ) from None
             if not 0 <= rank < size:
-                raise BadInput(f"{rank_name}={rank} is no rank among {size_name}={size}: 0 to {size - 1}")
+                raise BadInputError(f"{rank_name}={rank} is no rank among {size_name}={size}: 0 to {size - 1}")
             return rank, size, local_rank
     return 0, 1, 0
 
@@ -255,12 +257,14 @@ def _device(name: str | None, local_rank: int) -> torch.device:
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError:
-        raise BadInput(f"--device {name}: unknown; allowed: cpu, cuda, cuda:0, ...") from None
+        raise BadInputError(f"--device {name}: unknown; allowed: cpu, cuda, cuda:0, ...") from None
     if device.type != "cuda":
         return device
     index = local_rank if device.index is None else device.index
     if index >= torch.cuda.device_count():
-        raise BadInput(f"--device {name or 'cuda'}: no GPU {index}, this machine shows {torch.cuda.device_count()}")
+        raise BadInputError(
+            f"--device {name or 'cuda'}: no GPU {index}, this machine shows {torch.cuda.device_count()}"
+        )
     device = torch.device("cuda", index)
     torch.cuda.set_device(device)
     return device
@@ -270,13 +274,13 @@ def _backend(name: str | None, device: torch.device) -> str:
     if name is None:
         name = "nccl" if device.type == "cuda" else "gloo"
     if name not in ("gloo", "nccl"):
-        raise BadInput(f"--dist-backend {name}: unknown; allowed: gloo, nccl")
+        raise BadInputError(f"--dist-backend {name}: unknown; allowed: gloo, nccl")
     if name == "nccl" and device.type != "cuda":
-        raise BadInput(f"--dist-backend nccl needs CUDA, not --device {device.type}: use gloo")
+        raise BadInputError(f"--dist-backend nccl needs CUDA, not --device {device.type}: use gloo")
     return "cpu:gloo,cuda:nccl" if name == "nccl" else name
 
 
 def _check_meeting_point() -> None:
     missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if missing:
-        raise BadInput(f"several ranks, but {' and '.join(missing)} not set: export them, or start with torchrun")
+        raise BadInputError(f"several ranks, but {' and '.join(missing)} not set: export them, or start with torchrun")

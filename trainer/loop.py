@@ -67,7 +67,7 @@ def train(run: Run) -> bool:
     """Train to the last step, or until asked to stop; whether the last step was reached. Either way, it is saved.
 
     Raises:
-        TrainingFailed: too many bad steps, an unreadable shard or a checkpoint that cannot be written.
+        WorkFailedError: too many bad steps, an unreadable shard or a checkpoint that cannot be written.
     """
     if run.owes_evaluation:
         _evaluate(run, run.step == run.total_steps)

@@ -17,7 +17,7 @@ import torch
 
 from evaluation.facts import ModelFacts
 from evaluation.model import get_tokenizer
-from taxonomy.errors import TaxaflowError
+from taxonomy.errors import TaxaflowError, WorkFailedError
 from trainer import distributed
 from trainer.checkpoints import resume
 from trainer.checkpoints.checkpoint import load, remove_leftovers, set_aside_newer
@@ -27,7 +27,6 @@ from trainer.checkpoints.saver import Saver
 from trainer.data.batch import DataSettings, TrainData
 from trainer.data.open_data import data_settings, open_data
 from trainer.distributed import Ranks
-from trainer.errors import TrainingFailed
 from trainer.loop import Run, train
 from trainer.record.meter import Meter
 from trainer.record.reports import ReportSettings, check_reports, open_reports
@@ -49,8 +48,8 @@ def run(config: TrainConfig) -> None:
     """Train as the settings say; returns when the run is done, or saved after it was asked to stop.
 
     Raises:
-        BadInput: nothing was written.
-        TrainingFailed: the last good checkpoint is kept.
+        BadInputError: nothing was written.
+        WorkFailedError: the last good checkpoint is kept.
         KeyboardInterrupt: it was asked to stop by Ctrl-C, and is saved.
     """
     stop = StopSignals()
@@ -61,7 +60,7 @@ def run(config: TrainConfig) -> None:
         if "DataLoader worker" not in str(error):
             raise
         reason = " ".join(str(error).split())
-        raise TrainingFailed(f"a loader process died, often for want of memory: {reason}") from error
+        raise WorkFailedError(f"a loader process died, often for want of memory: {reason}") from error
     distributed.stop(ranks)  # not after an error: the others may wait in a collective
     if stop.was_interrupted:
         raise KeyboardInterrupt

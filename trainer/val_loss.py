@@ -32,7 +32,7 @@ class ValidationLoss:
         """The pairs of --val-data, in batches as large as in training where they suffice; None without the flag.
 
         Raises:
-            BadInput: they cannot be used.
+            BadInputError: they cannot be used.
         """
         if not config.val_data or config.val_frequency == 0:
             return None

@@ -14,19 +14,19 @@ import torch
 from torch import distributed as dist
 
 from evaluation.encoder import OpenClipEncoder, evaluation_mode
-from evaluation.errors import UnreadableImage
+from evaluation.errors import UnreadableImageError
 from evaluation.facts import ModelFacts
 from evaluation.labelled_images import LabelledImages, folder_of_classes
 from evaluation.model import get_tokenizer
 from evaluation.prompts import OPENAI_AND_PLAIN, label_prompts
 from evaluation.zero_shot import ALONE, Share, ZeroShotResult, evaluate
+from taxonomy.errors import BadInputError
 from trainer.data.bad_samples import BadSample
 from trainer.data.batch import DataSettings
 from trainer.data.loader_workers import outlive_signals
 from trainer.data.shard_index import ShardIndex, read_manifest
 from trainer.data.shards_data import ShardSource, dataset_folder
 from trainer.distributed import Ranks, broadcast_buffers
-from trainer.errors import BadInput
 from trainer.settings.config import TrainConfig
 from trainer.steps.model import TrainedModel
 from trainer.steps.step import StepSettings
@@ -75,7 +75,7 @@ class Validation:
         """The sets and pairs that the flags name, and the val split of a dataset that has one.
 
         Raises:
-            BadInput: a folder has no classes, or a val split cannot be used.
+            BadInputError: a folder has no classes, or a val split cannot be used.
         """
         sets = []
         if config.zeroshot_frequency > 0:
@@ -139,8 +139,8 @@ def _blaming(flag: str) -> Iterator[None]:
     """Have complaints of what reads --train-data name the flag that the data came from."""
     try:
         yield
-    except BadInput as error:
-        raise BadInput(str(error).replace("--train-data", flag, 1)) from error
+    except BadInputError as error:
+        raise BadInputError(str(error).replace("--train-data", flag, 1)) from error
 
 
 def _folder_set(name: str, folder: Path) -> LabelledSet:
@@ -184,7 +184,7 @@ def _checked_index(manifest: Path) -> ShardIndex:
     index = ShardIndex(dataset_folder(manifest), shards)
     wrong = [text for shard in range(len(shards)) if (text := index.check(shard))]
     if wrong:
-        raise BadInput(f"--train-data {manifest}: {len(wrong)} of {len(shards)} val shards are bad: {wrong[0]}")
+        raise BadInputError(f"--train-data {manifest}: {len(wrong)} of {len(shards)} val shards are bad: {wrong[0]}")
     return index
 
 
@@ -209,4 +209,4 @@ class _PicturesOf:
         try:
             return self.index.picture(self.items[number])
         except BadSample as bad:
-            raise UnreadableImage(f"sample {self.items[number]}: {bad.reason}") from bad
+            raise UnreadableImageError(f"sample {self.items[number]}: {bad.reason}") from bad

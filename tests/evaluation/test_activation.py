@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from evaluation.activation import ACTIVATIONS, Evidence, decide
-from evaluation.errors import BadInput
+from taxonomy.errors import BadInputError
 
 STORED = {
     "state": lambda quick: {"state": "quickgelu" if quick else "gelu", "state_source": "tag openai"},
@@ -29,7 +29,7 @@ def test_a_flag_against_what_is_stored_needs_force(kind, flag, quick):
     if (flag == "quickgelu") == quick:
         assert decide(evidence).activation == flag
         return
-    with pytest.raises(BadInput, match="--force"):
+    with pytest.raises(BadInputError, match="--force"):
         decide(evidence)
     forced = decide(evidence, force=True)
     assert forced.activation == flag
@@ -59,7 +59,7 @@ def test_openai_weights_under_the_plain_name_are_quickgelu_and_say_so():
 
 
 def test_a_bare_file_needs_the_flag_unless_the_name_tells():
-    with pytest.raises(BadInput, match="--activation"):
+    with pytest.raises(BadInputError, match="--activation"):
         decide(Evidence(name="ViT-B-16", bare_file="w.pt"))
     assert decide(Evidence(name="ViT-B-16", bare_file="w.pt", flag="gelu")).activation == "gelu"
     assert decide(Evidence(name="ViT-B-16-quickgelu", bare_file="w.pt")).activation == "quickgelu"
@@ -76,7 +76,7 @@ def test_from_scratch_the_architecture_decides():
 
 
 def test_an_unknown_flag_names_the_allowed_ones():
-    with pytest.raises(BadInput, match="gelu, quickgelu"):
+    with pytest.raises(BadInputError, match="gelu, quickgelu"):
         decide(Evidence(name="ViT-B-16", flag="relu"))
 
 

@@ -12,9 +12,9 @@ from open_clip.factory import get_model_config
 from open_clip.transformer import LayerNormFp32, QuickGELU
 from safetensors.torch import save_file
 
-from evaluation.errors import BadInput, WorkFailed
 from evaluation.facts import ModelFacts
 from evaluation.model import ModelRequest, build_model, get_tokenizer, instantiate, load_checkpoint, resolve
+from taxonomy.errors import BadInputError, WorkFailedError
 from tests.evaluation.small_models import SMALL, TINY, changed
 
 pytestmark = pytest.mark.torch
@@ -143,7 +143,7 @@ def test_a_tag_brings_weights_activation_and_pixels(registered, name):
     assert same(model, weights) and activations(model) == {"gelu"}
     assert facts.image_mean == IMAGENET_MEAN and facts.image_std == IMAGENET_STD
     assert facts.interpolation == "bilinear" and facts.resize_mode == "squash"
-    with pytest.raises(BadInput, match="--force"):
+    with pytest.raises(BadInputError, match="--force"):
         build_model(ModelRequest(name, "openai", activation="gelu"))
     model, _ = build_model(ModelRequest(name, "openai", activation="gelu", force=True))
     assert activations(model) == {"gelu"} and same(model, weights)
@@ -151,14 +151,14 @@ def test_a_tag_brings_weights_activation_and_pixels(registered, name):
 
 def test_a_tag_of_another_architecture_is_refused(registered):
     serve(registered / "org/openai", small_weights(embed_dim=32))
-    with pytest.raises(BadInput, match="another architecture"):
+    with pytest.raises(BadInputError, match="another architecture"):
         build_model(ModelRequest("ViT-small", "openai"))
 
 
 def test_a_download_that_fails_is_failed_work_not_bad_input(registered):
-    with pytest.raises(WorkFailed, match="openai"):
+    with pytest.raises(WorkFailedError, match="openai"):
         build_model(ModelRequest("ViT-small", "openai"))
-    with pytest.raises(WorkFailed, match="hf-hub:org/none"):
+    with pytest.raises(WorkFailedError, match="hf-hub:org/none"):
         resolve(ModelRequest("hf-hub:org/none"))
 
 
@@ -184,7 +184,7 @@ def test_a_config_brings_architecture_activation_and_pixels(registered, place, k
     peer = open_clip.create_model(f"local-dir:{folder}").eval()
     picture_NCHW = torch.randn(2, 3, 16, 16)
     assert torch.equal(model.eval().encode_image(picture_NCHW), peer.encode_image(picture_NCHW))
-    with pytest.raises(BadInput, match="--force"):
+    with pytest.raises(BadInputError, match="--force"):
         resolve(dataclasses.replace(requests[place], activation="gelu" if key.get("quick_gelu") else "quickgelu"))
 
 
@@ -199,7 +199,7 @@ def test_weights_of_other_settings_than_the_named_model_are_refused(registered):
     """The heads leave no trace in names or shapes of weights."""
     folder = registered / "org/model"
     serve(folder, small_weights(), {"model_cfg": changed(SMALL, text_cfg={"heads": 4})})
-    with pytest.raises(BadInput, match=r"text_cfg\.heads 4 instead of 2"):
+    with pytest.raises(BadInputError, match=r"text_cfg\.heads 4 instead of 2"):
         resolve(ModelRequest("ViT-small", f"local-dir:{folder}"))
 
 
@@ -207,7 +207,7 @@ def test_a_bare_file_needs_the_activation(registered, tmp_path):
     weights = small_weights()
     file = tmp_path / "epoch_1.pt"
     torch.save({"epoch": 1, "state_dict": {f"module.{name}": value for name, value in weights.items()}}, file)
-    with pytest.raises(BadInput, match="--activation"):
+    with pytest.raises(BadInputError, match="--activation"):
         resolve(ModelRequest("ViT-small", str(file)))
     model, facts = build_model(ModelRequest("ViT-small", str(file), activation="quickgelu"))
     assert same(model, weights) and activations(model) == {"quickgelu"}
@@ -227,7 +227,7 @@ def test_a_checkpoint_is_all_that_is_needed(tmp_path, activation):
     assert found == dataclasses.replace(facts, activation_source="state.json of the checkpoint (flag --activation)")
     assert found.image_mean == (0.5, 0.5, 0.5) and found.interpolation == "bilinear"
     other = {"gelu": "quickgelu", "quickgelu": "gelu"}[activation]
-    with pytest.raises(BadInput, match="--force"):
+    with pytest.raises(BadInputError, match="--force"):
         load_checkpoint(folder, activation=other)
     forced, found = load_checkpoint(folder, activation=other, force=True)
     assert activations(forced) == {other} == {found.activation} and found.model_config["quick_gelu"] == (
@@ -241,19 +241,19 @@ def test_a_checkpoint_is_all_that_is_needed(tmp_path, activation):
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):
     model, facts = build_model(ModelRequest("small", model_config=SMALL))
-    with pytest.raises(BadInput, match=r"state\.json"):
+    with pytest.raises(BadInputError, match=r"state\.json"):
         load_checkpoint(tmp_path)
     folder = checkpoint(tmp_path / "step_000001", model, facts)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(BadInput, match=r"model\.safetensors"):
+    with pytest.raises(BadInputError, match=r"model\.safetensors"):
         load_checkpoint(folder)
     state = json.loads((folder / "state.json").read_text())
     del state["model_facts"]["activation"]
     (folder / "state.json").write_text(json.dumps(state))
-    with pytest.raises(BadInput, match="lack activation"):
+    with pytest.raises(BadInputError, match="lack activation"):
         load_checkpoint(folder)
     (folder / "state.json").write_text("{")
-    with pytest.raises(BadInput, match="not readable"):
+    with pytest.raises(BadInputError, match="not readable"):
         load_checkpoint(folder)
 
 
@@ -279,7 +279,7 @@ def test_facts_survive_json():
     ],
 )
 def test_bad_requests_say_what_is_allowed(request_, named):
-    with pytest.raises(BadInput, match=named):
+    with pytest.raises(BadInputError, match=named):
         build_model(request_)
 
 

@@ -6,7 +6,7 @@ import torch
 from open_clip.transform import image_transform
 from PIL import Image
 
-from evaluation.errors import UnreadableImage
+from evaluation.errors import UnreadableImageError
 from evaluation.pictures import eval_picture
 
 pytestmark = pytest.mark.torch
@@ -54,12 +54,12 @@ def test_a_file_gives_what_its_bytes_give(tmp_path):
 
 @pytest.mark.parametrize("cut", [0, 10, 300, -200])
 def test_a_cut_picture_is_unreadable(cut):
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(UnreadableImageError):
         eval_picture(encoded(60, 60)[:cut], 32)
 
 
 def test_a_missing_file_and_other_bytes_are_unreadable(tmp_path):
-    with pytest.raises(UnreadableImage, match=r"nowhere\.jpg"):
+    with pytest.raises(UnreadableImageError, match=r"nowhere\.jpg"):
         eval_picture(tmp_path / "nowhere.jpg", 32)
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(UnreadableImageError):
         eval_picture(b"<html>not found</html>", 32)

@@ -1,8 +1,8 @@
 import pytest
 
-from evaluation.errors import BadInput
 from evaluation.prompts import PROMPT_SETS, all_prompts, label_prompts, taxon_prompts
 from taxonomy.captions import CAPTION_KINDS, CaptionFields, captions
+from taxonomy.errors import BadInputError
 
 MERLE = CaptionFields(
     "Turdus merula", "Common Blackbird", {"kingdom": "Animalia", "genus": "Turdus", "species": "merula"}
@@ -21,12 +21,12 @@ def test_a_bare_label_makes_a_photo_of_it(kind):
 
 @pytest.mark.parametrize("kind", ["sci_com", "taxon", "taxonTag_com", "taxonomic_name"])
 def test_a_bare_label_is_no_lineage(kind):
-    with pytest.raises(BadInput, match=kind):
+    with pytest.raises(BadInputError, match=kind):
         label_prompts("Turdus merula", kind)
 
 
 def test_an_unknown_set_names_all():
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(BadInputError) as caught:
         label_prompts("x", "imagenet")
     assert all(name in str(caught.value) for name in PROMPT_SETS)
 

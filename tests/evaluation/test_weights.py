@@ -10,8 +10,8 @@ import torch
 from open_clip import CLIP, CustomTextCLIP
 from safetensors.torch import save_file
 
-from evaluation.errors import BadInput
 from evaluation.weights import load_strict, read_pickled, read_weights
+from taxonomy.errors import BadInputError
 from tests.evaluation.small_models import SMALL, changed
 
 pytestmark = pytest.mark.torch
@@ -84,7 +84,7 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(form, tmp_path):
         file.write_bytes(pickle.dumps(Malicious(victim), protocol=2))
     else:
         torch.save(content, file, _use_new_zipfile_serialization=form == "zip")
-    with pytest.raises(BadInput, match="run code"):
+    with pytest.raises(BadInputError, match="run code"):
         read_weights(file)
     assert not victim.exists()
     pickle.loads(pickle.dumps(Malicious(victim)))  # the same object does harm when read the usual way
@@ -94,7 +94,7 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(form, tmp_path):
 @pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
 def test_a_script_archive_is_refused(tmp_path):
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "w.pt")
-    with pytest.raises(BadInput, match="TorchScript"):
+    with pytest.raises(BadInputError, match="TorchScript"):
         read_weights(tmp_path / "w.pt")
 
 
@@ -104,7 +104,7 @@ def test_a_cut_file_is_refused(form, keep, tmp_path):
     file = write(form, made().state_dict(), tmp_path)
     data = file.read_bytes()
     file.write_bytes(data[: int(len(data) * keep) if isinstance(keep, float) else keep])
-    with pytest.raises(BadInput, match=r"w\.\w+ is (damaged|refused).*: \S+") as caught:
+    with pytest.raises(BadInputError, match=r"w\.\w+ is (damaged|refused).*: \S+") as caught:
         read_weights(file)
     assert "\n" not in str(caught.value) and not str(caught.value).endswith(("None", ": "))
 
@@ -112,9 +112,9 @@ def test_a_cut_file_is_refused(form, keep, tmp_path):
 def test_other_contents_are_refused(tmp_path):
     for content in ({}, [torch.zeros(1)], {"state_dict": {}}, {"epoch": 3, "w": torch.zeros(1)}):
         torch.save(content, tmp_path / "w.pt")
-        with pytest.raises(BadInput, match=r"w\.pt holds"):
+        with pytest.raises(BadInputError, match=r"w\.pt holds"):
             read_weights(tmp_path / "w.pt")
-    with pytest.raises(BadInput, match="no weights file"):
+    with pytest.raises(BadInputError, match="no weights file"):
         read_weights(tmp_path / "nowhere.pt")
 
 
@@ -133,7 +133,7 @@ def test_another_architecture_is_refused_by_name_and_leaves_the_model_alone(chan
     file = write("bin", made(**changes).state_dict(), tmp_path)
     target = CLIP(**SMALL)
     before = {name: value.clone() for name, value in target.state_dict().items()}
-    with pytest.raises(BadInput, match="another architecture") as caught:
+    with pytest.raises(BadInputError, match="another architecture") as caught:
         load_strict(target, file)
     assert re.search(named, str(caught.value)), caught.value
     assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
@@ -142,7 +142,7 @@ def test_another_architecture_is_refused_by_name_and_leaves_the_model_alone(chan
 def test_a_missing_tensor_is_refused_by_name(tmp_path):
     state = made().state_dict()
     del state["ln_final.weight"]
-    with pytest.raises(BadInput, match=r"1 missing: ln_final\.weight"):
+    with pytest.raises(BadInputError, match=r"1 missing: ln_final\.weight"):
         load_strict(CLIP(**SMALL), write("bin", state, tmp_path))
 
 

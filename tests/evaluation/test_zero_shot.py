@@ -14,7 +14,6 @@ from PIL import Image
 
 from evaluation.encode import encode_image, to_input
 from evaluation.encoder import OpenClipEncoder, evaluation_mode
-from evaluation.errors import BadInput
 from evaluation.facts import ModelFacts
 from evaluation.labelled_images import LabelledImages, folder_of_classes, image_batches
 from evaluation.model import ModelRequest, build_model, get_tokenizer, resolve
@@ -29,6 +28,7 @@ from evaluation.zero_shot import (
     places,
     summarize,
 )
+from taxonomy.errors import BadInputError
 from tests.evaluation.small_models import SMALL, TINY
 
 pytestmark = pytest.mark.torch
@@ -179,10 +179,10 @@ def test_guesses_are_reported_only_below_the_number_of_classes(num_classes, name
 
 
 def test_bad_class_lists_are_refused():
-    with pytest.raises(BadInput, match="7 classes, but prompts for 2"):
+    with pytest.raises(BadInputError, match="7 classes, but prompts for 2"):
         evaluate(benchmark(), [["a"], ["b"]], PlantedEncoder(), FACTS)
     for empty in ([], [["a"], []]):
-        with pytest.raises(BadInput, match="at least one"):
+        with pytest.raises(BadInputError, match="at least one"):
             class_embeddings(empty, PlantedEncoder())
 
 
@@ -281,9 +281,9 @@ def test_folders_of_classes(tmp_path):
     assert images.class_of == [0, 1, 1]
     assert [Path(str(images.read(number))).name for number in range(3)] == ["c.png", "a.jpg", "b.PNG"]
     assert len(next(iter(image_batches(images, FACTS, 3))).class_N) == 3
-    with pytest.raises(BadInput, match="no pictures"):
+    with pytest.raises(BadInputError, match="no pictures"):
         folder_of_classes(tmp_path / "empty")
-    with pytest.raises(BadInput, match="no pictures"):
+    with pytest.raises(BadInputError, match="no pictures"):
         folder_of_classes(tmp_path / "nowhere")
 
 

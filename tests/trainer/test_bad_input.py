@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from taxonomy.errors import BadInputError
 from tests.trainer.bad_input_world import CHECKPOINT, make_world
 from tests.trainer.command import QUICK, TIMEOUT_S, run_here, run_process, start, tree
 from tests.trainer.two_ranks import on_two_ranks
 from trainer.distributed import Ranks
-from trainer.errors import BadInput
 from trainer.run import on_all_ranks
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(900)]
@@ -190,10 +190,10 @@ def test_what_fails_on_one_rank_ends_all_with_its_line(tmp_path):
 def _open_on_rank_0(ranks: Ranks) -> str:
     def opened() -> str:
         if ranks.rank == 1:
-            raise BadInput("shard 7 is missing")
+            raise BadInputError("shard 7 is missing")
         return "opened"
 
     try:
         return on_all_ranks(opened, ranks)
-    except BadInput as error:
+    except BadInputError as error:
         return str(error)

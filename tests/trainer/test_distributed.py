@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import distributed as dist
 
+from taxonomy.errors import BadInputError
 from tests.trainer.two_ranks import ONE_RANK, join, on_two_ranks
 from trainer import distributed
 from trainer.distributed import (
@@ -24,7 +25,6 @@ from trainer.distributed import (
     start,
     stop,
 )
-from trainer.errors import BadInput
 
 pytestmark = pytest.mark.torch
 
@@ -247,5 +247,5 @@ def test_what_cannot_start_is_refused(
 ):
     for name, value in variables.items():
         launcher.setenv(name, value)
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(BadInputError, match=says):
         start(**{"device": "cpu", **options})

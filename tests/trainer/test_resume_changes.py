@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from taxonomy.errors import BadInputError
 from tests.trainer.run_here import run_here
 from tests.trainer.small_runs import checkpoint_of, events, logged, saved_steps, write_data, write_recipe
 from trainer.checkpoints.checkpoint import load
-from trainer.errors import BadInput
 from trainer.record.run_folder import RunFolder
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
@@ -39,7 +39,7 @@ def test_the_optimizer_goes_on_with_the_settings_of_now(stopped: list[str], caps
 
 def test_pictures_made_otherwise_are_refused(stopped: list[str], capsys):
     before = logged(run_folder(stopped))
-    with pytest.raises(BadInput, match=r"image_mean \[0.5, 0.5, 0.5\], this run has \[0.1, 0.5, 0.5\]; .*--force"):
+    with pytest.raises(BadInputError, match=r"image_mean \[0.5, 0.5, 0.5\], this run has \[0.1, 0.5, 0.5\]; .*--force"):
         run_here([*stopped, "--image-mean", "0.1", "0.5", "0.5"])
     assert logged(run_folder(stopped)) == before
     run_here([*stopped, "--image-mean", "0.1", "0.5", "0.5", "--force"])
@@ -49,7 +49,7 @@ def test_pictures_made_otherwise_are_refused(stopped: list[str], capsys):
 
 def test_data_of_another_kind_is_refused(stopped: list[str], tmp_path: Path):
     tars = write_data("webdataset", tmp_path / "tars")
-    with pytest.raises(BadInput, match="--resume-at epoch"):
+    with pytest.raises(BadInputError, match="--resume-at epoch"):
         run_here([*stopped, *tars])
     run_here([*stopped, *tars, "--resume-at", "epoch"])
     assert saved_steps(run_folder(stopped))[-1] == 6
@@ -70,7 +70,7 @@ def test_a_run_that_another_process_holds_is_not_looked_at(stopped: list[str]):
     other.hold()
     unfinished = folder / "checkpoints" / ".step_000004.tmp"
     unfinished.mkdir()
-    with pytest.raises(BadInput, match="trains in"):
+    with pytest.raises(BadInputError, match="trains in"):
         run_here(stopped)
     assert unfinished.exists(), "the other process may be writing it"
     other.release()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from taxonomy.errors import BadInputError
 from tests.trainer.run_here import EPOCH_END, run_here
 from tests.trainer.small_dataset import write_dataset
 from tests.trainer.small_runs import (
@@ -18,7 +19,6 @@ from tests.trainer.small_runs import (
     write_data,
     write_recipe,
 )
-from trainer.errors import BadInput
 from trainer.steps.guard import TooManyBadSteps
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
@@ -155,7 +155,7 @@ def test_a_damaged_checkpoint_costs_steps_but_changes_nothing(tmp_path: Path, fl
     for step in saved_steps(run):
         cut_short(checkpoint_of(run, step) / "optimizer.pt")
     before = trajectory(run)
-    with pytest.raises(BadInput, match=r"--resume latest: .* is damaged .* and there is none"):
+    with pytest.raises(BadInputError, match=r"--resume latest: .* is damaged .* and there is none"):
         run_here(flags)
     assert trajectory(run) == before
 

@@ -28,8 +28,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from taxonomy.errors import BadInputError, WorkFailedError
 from trainer.checkpoints.durable import reason_of, sync
-from trainer.errors import BadInput, TrainingFailed
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def save(
     that `set_aside_newer` set aside.
 
     Raises:
-        TrainingFailed: it could not be written, as on a full disk. The checkpoints there are as they were.
+        WorkFailedError: it could not be written, as on a full disk. The checkpoints there are as they were.
     """
     assert keep_last is None or keep_last >= 1
     final = folder / checkpoint_name(step)
@@ -97,7 +97,7 @@ def save(
         _put_in_place(temporary, final)
         written = True
     except (OSError, RuntimeError, SafetensorError) as error:  # torch hides an OSError in a RuntimeError
-        raise TrainingFailed(_failure(folder, final, error)) from error
+        raise WorkFailedError(_failure(folder, final, error)) from error
     finally:
         if not written:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -123,10 +123,10 @@ def load(path: Path, verify: bool = True) -> CheckpointContent:
     """What a checkpoint holds, on the CPU; `verify=False` where `newest_valid` has just found it.
 
     Raises:
-        BadInput: there is no checkpoint, or it is damaged.
+        BadInputError: there is no checkpoint, or it is damaged.
     """
     if verify and (reason := damage(path)):
-        raise BadInput(f"--resume {path}: {reason}; give a whole checkpoint, or `latest` for the newest one")
+        raise BadInputError(f"--resume {path}: {reason}; give a whole checkpoint, or `latest` for the newest one")
     state = json.loads((path / "state.json").read_bytes())
     scaler_state = state.pop("scaler")
     rests = json.loads((path / "ranks.json").read_bytes())

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
+from taxonomy.errors import WorkFailedError
 from trainer.checkpoints.checkpoint import CheckpointContent
 from trainer.checkpoints.durable import reason_of, whole_file
-from trainer.errors import TrainingFailed
 
 LATEST = "epoch_latest.pt"
 """The file of `--save-most-recent`."""
@@ -25,7 +25,7 @@ def save_published(path: Path, content: CheckpointContent, epoch: int, run_name:
     `epoch` counts whole ones.
 
     Raises:
-        TrainingFailed: it could not be written, as on a full disk. A file already there is as it was.
+        WorkFailedError: it could not be written, as on a full disk. A file already there is as it was.
     """
     published: dict[str, Any] = {
         "epoch": epoch,
@@ -40,4 +40,4 @@ def save_published(path: Path, content: CheckpointContent, epoch: int, run_name:
         with whole_file(path) as file:
             torch.save(published, file)
     except (OSError, RuntimeError) as error:
-        raise TrainingFailed(f"checkpoint {path} could not be written: {reason_of(error)}") from error
+        raise WorkFailedError(f"checkpoint {path} could not be written: {reason_of(error)}") from error

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from evaluation.facts import ModelFacts
+from taxonomy.errors import BadInputError
 from trainer.checkpoints.checkpoint import CheckpointContent, newest_valid
 from trainer.distributed import Ranks
-from trainer.errors import BadInput
 from trainer.record.run_folder import RunFolder
 from trainer.settings.config import TrainConfig
 
@@ -74,7 +74,7 @@ def find(config: TrainConfig, folder: RunFolder) -> tuple[Path | None, list[str]
     """The checkpoint that --resume means, None to begin anew, and lines to say; reads it all, so once for all ranks.
 
     Raises:
-        BadInput: the checkpoint named is not there or damaged, or all of this run's are damaged.
+        BadInputError: the checkpoint named is not there or damaged, or all of this run's are damaged.
     """
     if config.resume is None:
         return None, []
@@ -82,7 +82,9 @@ def find(config: TrainConfig, folder: RunFolder) -> tuple[Path | None, list[str]
         return Path(config.resume), []
     path, remarks = newest_valid(folder.checkpoints)
     if path is None and remarks:
-        raise BadInput(f"--resume latest: {remarks[0]}, and there is none; remove {folder.checkpoints} to begin anew")
+        raise BadInputError(
+            f"--resume latest: {remarks[0]}, and there is none; remove {folder.checkpoints} to begin anew"
+        )
     if path is None:
         return None, [f"--resume latest: no checkpoint in {folder.checkpoints}, begins anew"]
     return path, remarks
@@ -92,7 +94,7 @@ def check_facts(resumed: Resumed, facts: ModelFacts, force: bool) -> str | None:
     """Whether the model is built, and its pictures made, as for the checkpoint; a line to say where that is forced.
 
     Raises:
-        BadInput: not, and that is not forced. Of most of it weights hold no trace.
+        BadInputError: not, and that is not forced. Of most of it weights hold no trace.
     """
     before, now = (_flat(one) for one in (resumed.content.state["model_facts"], facts.to_dict()))
     differing = [f"{key} {before.get(key)}, this run has {now.get(key)}" for key in now if before.get(key) != now[key]]
@@ -100,7 +102,7 @@ def check_facts(resumed: Resumed, facts: ModelFacts, force: bool) -> str | None:
         return None
     difference = f"--resume {resumed.path}: trained with {'; '.join(differing[:3])}"
     if not force:
-        raise BadInput(f"{difference}; give the flags of that run, or add --force")
+        raise BadInputError(f"{difference}; give the flags of that run, or add --force")
     return f"forced: {difference}"
 
 
@@ -125,7 +127,7 @@ def restore(resumed: Resumed, module: torch.nn.Module, optimizer: torch.optim.Op
     """Put weights and the optimizer's state back; its settings stay those of this run.
 
     Raises:
-        BadInput: the checkpoint is of another architecture; names parameters that differ.
+        BadInputError: the checkpoint is of another architecture; names parameters that differ.
     """
     settings = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
     try:
@@ -133,6 +135,6 @@ def restore(resumed: Resumed, module: torch.nn.Module, optimizer: torch.optim.Op
         optimizer.load_state_dict(dict(resumed.content.optimizer_state))
     except (RuntimeError, ValueError, KeyError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise BadInput(f"--resume {resumed.path}: of another architecture: {' '.join(lines)[:300]}") from error
+        raise BadInputError(f"--resume {resumed.path}: of another architecture: {' '.join(lines)[:300]}") from error
     for group, of_this_run in zip(optimizer.param_groups, settings, strict=True):
         group.update(of_this_run)

@@ -1,8 +1,7 @@
 """The random generators of a process: Python's, numpy's, torch's on the CPU and on its device."""
 
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,13 +32,3 @@ def set_rng_state(state: Mapping[str, Any], device: torch.device) -> None:
     torch.set_rng_state(state["torch"].cpu())
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)
-
-
-@contextmanager
-def same_rng_after(device: torch.device) -> Iterator[None]:
-    """After the block all generators are as before it, whatever it drew, as around an evaluation."""
-    state = rng_state(device)
-    try:
-        yield
-    finally:
-        set_rng_state(state, device)

@@ -3,11 +3,11 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+from taxonomy.errors import WorkFailedError
 from trainer.checkpoints.checkpoint import CheckpointContent, save
 from trainer.checkpoints.published_checkpoint import LATEST, epoch_file, save_published
 from trainer.checkpoints.rng_state import rng_state
 from trainer.distributed import from_first, gather_objects
-from trainer.errors import TrainingFailed
 from trainer.record.run_folder import RunFolder
 from trainer.settings.config import TrainConfig
 
@@ -50,7 +50,7 @@ class Saver:
         """Save the run as it stands; all ranks call it. A step is saved once.
 
         Raises:
-            TrainingFailed: on all ranks, if rank 0 could not write.
+            WorkFailedError: on all ranks, if rank 0 could not write.
         """
         if self._saved_step == run.step:
             return
@@ -61,7 +61,7 @@ class Saver:
         if per_rank is not None:
             try:
                 self._write(run, per_rank)
-            except TrainingFailed as failure:
+            except WorkFailedError as failure:
                 error = failure
         if (error := from_first(error, run.ranks)) is not None:
             raise error  # the same on all ranks, so that the launcher repeats the reason whichever ends first

@@ -26,7 +26,7 @@ class DataSettings:
         num_workers: loader processes of one rank; 0 reads in the trainer's own process.
         seed: of order, crops and caption kinds; the same on every rank.
         image_size: edge of the square pictures, px.
-        text_of_tokens: the tokenizer: texts -> int array [n, context_length], padded with 0, picklable.
+        tokens_of_texts: the tokenizer: texts -> int array [n, context_length], padded with 0, picklable.
         caption: which kind of caption a pair gets.
         resize: `exact` gives open_clip's pixels, `fast` nearly those for less work.
         crop_scale: lowest and highest share of the picture's area in a crop.
@@ -48,7 +48,7 @@ class DataSettings:
     num_workers: int
     seed: int
     image_size: int
-    text_of_tokens: Callable[[list[str]], "np.ndarray | torch.Tensor"]
+    tokens_of_texts: Callable[[list[str]], "np.ndarray | torch.Tensor"]
     caption: CaptionPolicy = field(default_factory=CaptionPolicy.every_kind)
     resize: str = "exact"
     crop_scale: tuple[float, float] = (0.9, 1.0)

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from taxonomy.errors import BadInputError, WorkFailedError
 from trainer.data.bad_samples import BadSample
 from trainer.data.batch import Batch, DataSettings
 from trainer.data.caption_choice import choose, kind_of_step
 from trainer.data.draws import generator, hash64
 from trainer.data.order import BatchPlan
 from trainer.data.pictures import train_picture
-from trainer.errors import BadInput, TrainingFailed
 
 MOST_TRIES = 100
 """Unusable items in a row after which the data, not an item, is taken to be bad."""
@@ -37,7 +37,7 @@ class Label:
 
 
 class ItemSource(Protocol):
-    """Items by number, the same bytes at every call. Picklable. Both methods may raise BadSample or TrainingFailed."""
+    """Items by number, the same bytes at every call. Picklable. Both methods may raise BadSample or WorkFailedError."""
 
     def picture(self, item: int) -> bytes | np.ndarray:
         """A compressed picture; or one that needs no crop, uint8 [S, S, 3]."""
@@ -67,7 +67,7 @@ class BatchMaker(Dataset[Batch]):
     def __getitem__(self, plan: BatchPlan) -> Batch | Failure:
         try:
             return self._batch(plan)
-        except (BadInput, TrainingFailed) as error:
+        except (BadInputError, WorkFailedError) as error:
             return Failure(error)  # raised in a worker, it would arrive with a trace in its message
 
     def _batch(self, plan: BatchPlan) -> Batch:
@@ -103,7 +103,7 @@ class BatchMaker(Dataset[Batch]):
             counts[f"caption/{kind}"] += 1
             return picture, text, taxon, item
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()) if reason.startswith("bad"))
-        raise TrainingFailed(f"{MOST_TRIES} items in a row cannot be used (so far in this batch: {reasons})")
+        raise WorkFailedError(f"{MOST_TRIES} items in a row cannot be used (so far in this batch: {reasons})")
 
     def _pair(self, plan: BatchPlan, place: int, item: int) -> tuple[np.ndarray, str, str, int]:
         draws = generator(self._settings.seed, plan.epoch, place, "pair")
@@ -122,7 +122,7 @@ class BatchMaker(Dataset[Batch]):
             if len(self._tokens) > _TEXTS_HELD:
                 self._tokens.clear()
                 new = sorted(set(texts))
-            for text, row in zip(new, np.asarray(self._settings.text_of_tokens(new), dtype=np.int32), strict=True):
+            for text, row in zip(new, np.asarray(self._settings.tokens_of_texts(new), dtype=np.int32), strict=True):
                 self._tokens[text] = np.trim_zeros(row, "b")
         rows = [self._tokens[text] for text in texts]
         token_BL = np.zeros((len(rows), max(1, *(len(row) for row in rows))), dtype=np.int32)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from taxonomy.captions import CAPTION_KINDS, FALLBACK_KINDS, CaptionFields, captions
+from taxonomy.errors import BadInputError
 from taxonomy.ranks import RANKS, clean
 from trainer.data.bad_samples import BadSample
 from trainer.data.draws import hash64
-from trainer.errors import BadInput
 
 PUBLISHED_KINDS = ("sci", "com", "taxon", "sci_com", "taxon_com")
 """The kinds that the published training drew from. Source: docs/design.md, Captions."""
@@ -41,11 +41,13 @@ class CaptionPolicy:
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.kinds if kind not in (*CAPTION_KINDS, ONLY_TEXT)]
         if unknown:
-            raise BadInput(f"--caption-kinds: no kind is called {unknown[0]!r}; allowed: {', '.join(CAPTION_KINDS)}")
+            raise BadInputError(
+                f"--caption-kinds: no kind is called {unknown[0]!r}; allowed: {', '.join(CAPTION_KINDS)}"
+            )
         if not self.kinds or len(set(self.kinds)) < len(self.kinds) or len(self.weights) != len(self.kinds):
-            raise BadInput(f"--caption-kinds: each kind needs one weight, got {self.kinds} and {self.weights}")
+            raise BadInputError(f"--caption-kinds: each kind needs one weight, got {self.kinds} and {self.weights}")
         if not all(0 < weight < float("inf") for weight in self.weights):
-            raise BadInput(f"--caption-kinds: weights must be above 0, got {self.weights}")
+            raise BadInputError(f"--caption-kinds: weights must be above 0, got {self.weights}")
 
     @classmethod
     def fixed(cls, kind: str) -> "CaptionPolicy":

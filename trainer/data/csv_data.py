@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from taxonomy.errors import BadInputError
 from taxonomy.ranks import clean
 from trainer.data.bad_samples import BadSample
 from trainer.data.batch import DataSettings
@@ -16,7 +17,6 @@ from trainer.data.caption_choice import ONLY_TEXT, CaptionPolicy
 from trainer.data.draws import hash_text
 from trainer.data.order import Order, Split
 from trainer.data.sampled_data import SampledData
-from trainer.errors import BadInput
 
 ROWS_PER_SHARD = 1000
 """Rows that the order keeps together as if they were a shard (trainer/data/order.py)."""
@@ -44,7 +44,7 @@ def open_csv(
         position: see SampledData.
 
     Raises:
-        BadInput: the table cannot be read, lacks a column, is too small, or its first pictures are all missing.
+        BadInputError: the table cannot be read, lacks a column, is too small, or its first pictures are all missing.
     """
     settings = replace(settings, caption=CaptionPolicy.fixed(ONLY_TEXT))
     source = CsvSource(table, settings)
@@ -60,7 +60,7 @@ class CsvSource:
     """The rows of a table: trainer.data.batch_maker.ItemSource.
 
     Raises:
-        BadInput: the table cannot be read, lacks a column or has no rows.
+        BadInputError: the table cannot be read, lacks a column or has no rows.
     """
 
     def __init__(self, table: Path, settings: DataSettings) -> None:
@@ -91,11 +91,11 @@ class CsvSource:
         """See that some of the first pictures are there.
 
         Raises:
-            BadInput: none is.
+            BadInputError: none is.
         """
         first = range(min(_PATHS_CHECKED, len(self)))
         if not any(self._path(item).is_file() for item in first):
-            raise BadInput(
+            raise BadInputError(
                 f"--csv-img-key {self._settings.csv_image_column}: none of the first {len(first)} pictures is there; "
                 f"the first would be {self._path(0)} (paths are relative to the table's folder)"
             )
@@ -115,11 +115,11 @@ class CsvSource:
                     captions.append(row[caption] or "")
                     taxa.append(_taxon(row.get(TAXON_COLUMN), captions[-1]))
         except OSError as error:
-            raise BadInput(f"--train-data {self._table}: {error.strerror}") from error
+            raise BadInputError(f"--train-data {self._table}: {error.strerror}") from error
         except (csv.Error, ValueError, TypeError) as error:  # TypeError: a separator of several characters
-            raise BadInput(f"--train-data {self._table} is no UTF-8 table: {error}") from error
+            raise BadInputError(f"--train-data {self._table} is no UTF-8 table: {error}") from error
         if not paths:
-            raise BadInput(f"--train-data {self._table} has no rows")
+            raise BadInputError(f"--train-data {self._table} has no rows")
         return paths, captions, taxa
 
     def _check_header(self, names: Iterable[str]) -> None:
@@ -130,7 +130,7 @@ class CsvSource:
         names = list(names)
         for flag, name in wanted.items():
             if name not in names:
-                raise BadInput(
+                raise BadInputError(
                     f"{flag}: {self._table} has no column {name!r}, it has {', '.join(map(repr, names)) or 'none'} "
                     f"(split at --csv-separator {self._settings.csv_separator!r})"
                 )

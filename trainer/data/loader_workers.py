@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from torch.utils.data import DataLoader
 
-from trainer.errors import TrainingFailed
+from taxonomy.errors import WorkFailedError
 
 GRACE_S = 120
 """How long a worker lives on after SIGTERM, at most; a trainer needs it no longer than to the end of its step."""
@@ -42,7 +42,7 @@ class LoaderRun(Generic[Item]):
         except RuntimeError as error:
             if not str(error).startswith("DataLoader worker (pid"):
                 raise  # the source's own, as torch passes it on
-            raise TrainingFailed(f"a loader worker died, often for want of memory: {error}") from error
+            raise WorkFailedError(f"a loader worker died, often for want of memory: {error}") from error
         finally:
             self.close()
 

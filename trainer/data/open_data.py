@@ -7,6 +7,7 @@ import torch
 
 from evaluation.facts import ModelFacts
 from taxonomy.captions import CAPTION_KINDS
+from taxonomy.errors import BadInputError
 from trainer.data.batch import DataSettings, TrainData
 from trainer.data.caption_choice import CaptionPolicy
 from trainer.data.csv_data import open_csv
@@ -16,7 +17,6 @@ from trainer.data.webdataset_check import check_first_samples, check_step
 from trainer.data.webdataset_data import open_webdataset
 from trainer.data.webdataset_list import expand_shards
 from trainer.distributed import Ranks
-from trainer.errors import BadInput
 from trainer.settings.config import TrainConfig
 
 TRAIN_SPLIT = "train"
@@ -25,7 +25,7 @@ TRAIN_SPLIT = "train"
 def data_settings(
     config: TrainConfig,
     facts: ModelFacts,
-    text_of_tokens: Callable[[list[str]], torch.Tensor],
+    tokens_of_texts: Callable[[list[str]], torch.Tensor],
     device: torch.device,
 ) -> DataSettings:
     """How the flags want pairs made into batches, for a model of these facts."""
@@ -35,7 +35,7 @@ def data_settings(
         num_workers=config.workers,
         seed=config.seed,
         image_size=facts.image_size,
-        text_of_tokens=text_of_tokens,
+        tokens_of_texts=tokens_of_texts,
         caption=caption_policy(config),
         resize=config.resize,
         crop_scale=config.crop_scale,
@@ -71,10 +71,10 @@ def open_data(
     """The training set from a position on.
 
     Raises:
-        BadInput: it cannot be used, or the position is one of other data or settings.
+        BadInputError: it cannot be used, or the position is one of other data or settings.
     """
     if not config.train_data and config.dataset_type != "synthetic":
-        raise BadInput("--train-data is missing: give a manifest.json, tar patterns or a CSV (see --dataset-type)")
+        raise BadInputError("--train-data is missing: give a manifest.json, tar patterns or a CSV (see --dataset-type)")
     return open_source(config.dataset_type, config.train_data or "", TRAIN_SPLIT, settings, ranks, position)
 
 
@@ -89,7 +89,7 @@ def open_source(
     """A set of pairs of one dataset type; `split` matters to manifests alone.
 
     Raises:
-        BadInput: it cannot be used, or the position is one of other data or settings.
+        BadInputError: it cannot be used, or the position is one of other data or settings.
     """
     if dataset_type == "synthetic":
         return open_synthetic(settings, None, split, ranks.rank, ranks.size, position)

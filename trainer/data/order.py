@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taxonomy.errors import BadInputError
 from trainer.data.draws import hash_text, permutation
-from trainer.errors import BadInput
 
 GROUP_SHARDS = 64
 _GROUPS_HELD = 2
@@ -113,7 +113,7 @@ class Split:
         items_sha256: what the items are, hex; a position among others has no meaning.
 
     Raises:
-        BadInput: the order has fewer items than one step takes.
+        BadInputError: the order has fewer items than one step takes.
     """
 
     order: Order
@@ -125,7 +125,7 @@ class Split:
 
     def __post_init__(self) -> None:
         if self.step_size > len(self.order):
-            raise BadInput(
+            raise BadInputError(
                 f"--batch-size {self.batch_size}: one step takes {self.step_size:,} pairs ({self.batch_size} x "
                 f"{self.num_ranks} processes x {self.accum_freq} accumulated), but there are only "
                 f"{len(self.order):,}; choose at most {len(self.order) // (self.num_ranks * self.accum_freq):,}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from taxonomy.errors import BadInputError
 from trainer.data.bad_samples import BadSample
 from trainer.data.batch import Batch, DataSettings
 from trainer.data.batch_maker import BatchMaker, Failure, ItemSource
@@ -16,7 +17,6 @@ from trainer.data.caption_choice import choose
 from trainer.data.draws import generator
 from trainer.data.loader_workers import LoaderRun, outlive_signals
 from trainer.data.order import BatchPlan, Split
-from trainer.errors import BadInput
 
 CHECKED_LABELS = 256
 
@@ -41,7 +41,7 @@ class SampledData:
         position: from `position()` of any rank; {"epoch": e} begins that epoch; None begins the run.
 
     Raises:
-        BadInput: the position belongs to other data or settings, or captions of the kinds asked for are nowhere.
+        BadInputError: the position belongs to other data or settings, or captions of the kinds asked for are nowhere.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class SampledData:
         """Endless, from the position on; call it once.
 
         Raises:
-            TrainingFailed: a shard turned out to be damaged, no item is usable, or a worker died.
+            WorkFailedError: a shard turned out to be damaged, no item is usable, or a worker died.
         """
         self._run = LoaderRun(self._loader)
         for batch in self._run:
@@ -101,17 +101,19 @@ def first_step(split: Split, seed: int, position: Mapping[str, object] | None) -
     """The step that a position begins at.
 
     Raises:
-        BadInput: it was noted with other data, another seed or another number of pairs per step.
+        BadInputError: it was noted with other data, another seed or another number of pairs per step.
     """
     if position is None:
         return 0
     if "step" not in position and "epoch" not in position:
-        raise BadInput("--resume: the checkpoint's data was of another --dataset-type; use it, or --resume-at epoch")
+        raise BadInputError(
+            "--resume: the checkpoint's data was of another --dataset-type; use it, or --resume-at epoch"
+        )
     if "step" not in position:
         return int(str(position["epoch"])) * split.steps_per_epoch
     for name, now in _identity(split, seed).items():
         if position.get(name, now) != now:
-            raise BadInput(
+            raise BadInputError(
                 f"--resume: the checkpoint was trained with {name.replace('_', ' ')} {position[name]}, this run has "
                 f"{now}; resume with the same data, --seed and pairs per step, or with --resume-at epoch"
             )
@@ -122,7 +124,7 @@ def check_captions(source: ItemSource, split: Split, settings: DataSettings, ste
     """See that the first items have captions of the kinds asked for.
 
     Raises:
-        BadInput: none of them has.
+        BadInputError: none of them has.
     """
     epoch, step_of_epoch = divmod(step, split.steps_per_epoch)
     start = step_of_epoch * split.step_size
@@ -137,7 +139,9 @@ def check_captions(source: ItemSource, split: Split, settings: DataSettings, ste
             seen.update([bad.reason] if bad.reason != "no_caption" else texts)
     wanted = ", ".join(settings.caption.kinds)
     found = ", ".join(sorted(seen)) or "none"
-    raise BadInput(f"--text_type: none of {len(items)} items looked at has a caption of kind {wanted}; found: {found}")
+    raise BadInputError(
+        f"--text_type: none of {len(items)} items looked at has a caption of kind {wanted}; found: {found}"
+    )
 
 
 def _identity(split: Split, seed: int) -> dict[str, object]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from taxonomy.errors import BadInputError, WorkFailedError
 from taxonomy.shards import MANIFEST_VERSION, ManifestShard
 from trainer.data.bad_samples import BadSample
 from trainer.data.tar_index import DamagedTar, kept_offsets
-from trainer.errors import BadInput, TrainingFailed
 
 SHARDS_OPEN = 128
 """Shards whose files and offsets a process holds: those of two groups of trainer/data/order.py."""
@@ -21,27 +21,31 @@ def read_manifest(path: Path, split: str) -> list[ManifestShard]:
     """The shards of a split, checked to be there at the size that the manifest gives.
 
     Raises:
-        BadInput: the manifest cannot be used, has no such split, or its files are missing or of another size.
+        BadInputError: the manifest cannot be used, has no such split, or its files are missing or of another size.
     """
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
-        raise BadInput(f"--train-data {path}: {error.strerror}; expected a dataset's manifest.json") from error
+        raise BadInputError(f"--train-data {path}: {error.strerror}; expected a dataset's manifest.json") from error
     except ValueError as error:
-        raise BadInput(f"--train-data {path} is not JSON: {error}") from error
+        raise BadInputError(f"--train-data {path} is not JSON: {error}") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != MANIFEST_VERSION:
-        raise BadInput(f"--train-data {path}: schema_version is {version!r}, this trainer reads {MANIFEST_VERSION}")
+        raise BadInputError(
+            f"--train-data {path}: schema_version is {version!r}, this trainer reads {MANIFEST_VERSION}"
+        )
     splits = content.get("splits")
     splits = splits if isinstance(splits, dict) else {}
     if not splits.get(split):
         known = ", ".join(name for name, listed in splits.items() if listed) or "none"
-        raise BadInput(f"--train-data {path}: no shards in split {split!r}; splits with shards: {known}")
+        raise BadInputError(f"--train-data {path}: no shards in split {split!r}; splits with shards: {known}")
     try:
         names = [field.name for field in fields(ManifestShard)]
         shards = [ManifestShard(**{name: listed[name] for name in names}) for listed in splits[split]]
     except (KeyError, TypeError) as error:
-        raise BadInput(f"--train-data {path}: an entry of split {split!r} is not as expected: {error!r}") from error
+        raise BadInputError(
+            f"--train-data {path}: an entry of split {split!r} is not as expected: {error!r}"
+        ) from error
     _check_files(path, shards)
     return shards
 
@@ -61,7 +65,7 @@ def _check_files(manifest: Path, shards: list[ManifestShard]) -> None:
         except OSError as error:
             wrong.append(f"{shard.file}: {error.strerror}")
     if wrong:
-        raise BadInput(f"--train-data {manifest}: {len(wrong)} of {len(shards)} shards cannot be used: {wrong[0]}")
+        raise BadInputError(f"--train-data {manifest}: {len(wrong)} of {len(shards)} shards cannot be used: {wrong[0]}")
 
 
 class ShardIndex:
@@ -102,7 +106,7 @@ class ShardIndex:
 
         Raises:
             BadSample: missing_image.
-            TrainingFailed: the shard is damaged, or cannot be read any more.
+            WorkFailedError: the shard is damaged, or cannot be read any more.
         """
         return self._member(item, 0, "missing_image")
 
@@ -111,7 +115,7 @@ class ShardIndex:
 
         Raises:
             BadSample: missing_json.
-            TrainingFailed: as for `picture`.
+            WorkFailedError: as for `picture`.
         """
         return self._member(item, 2, "missing_json")
 
@@ -123,9 +127,9 @@ class ShardIndex:
                 raise BadSample(reason)
             return self._pread(shard, offset, num_bytes)
         except DamagedTar as error:
-            raise TrainingFailed(f"{error}: the manifest does not fit its shards") from error
+            raise WorkFailedError(f"{error}: the manifest does not fit its shards") from error
         except OSError as error:
-            raise TrainingFailed(f"{self._path(shard)}: {error.strerror}; training can be resumed") from error
+            raise WorkFailedError(f"{self._path(shard)}: {error.strerror}; training can be resumed") from error
 
     def _path(self, shard: int) -> Path:
         return self._folder / self._shards[shard].file

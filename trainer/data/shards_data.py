@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from taxonomy.errors import BadInputError
 from trainer.data.bad_samples import BadSample
 from trainer.data.batch import DataSettings
 from trainer.data.batch_maker import Label
@@ -13,7 +14,6 @@ from trainer.data.order import Order, Split
 from trainer.data.sample_label import record_of, taxon_of
 from trainer.data.sampled_data import SampledData, first_step
 from trainer.data.shard_index import ShardIndex, dataset_folder, read_manifest
-from trainer.errors import BadInput
 
 
 def open_shards(
@@ -37,7 +37,7 @@ def open_shards(
         offsets_folder: see trainer/data/tar_index.py.
 
     Raises:
-        BadInput: the manifest or its shards cannot be used, are too small, or do not fit the position.
+        BadInputError: the manifest or its shards cannot be used, are too small, or do not fit the position.
     """
     shards = read_manifest(manifest, split)
     index = ShardIndex(dataset_folder(manifest), shards, offsets_folder)
@@ -55,7 +55,9 @@ def _check_shards(index: ShardIndex, shards: list[int], rank: int, manifest: Pat
     found = {shard: index.check(shard) for shard in shards[start:] + shards[:start]}
     wrong = [found[shard] for shard in sorted(shards) if found[shard]]
     if wrong:
-        raise BadInput(f"--train-data {manifest}: {len(wrong)} of {len(shards)} shards looked at are bad: {wrong[0]}")
+        raise BadInputError(
+            f"--train-data {manifest}: {len(wrong)} of {len(shards)} shards looked at are bad: {wrong[0]}"
+        )
 
 
 class ShardSource:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from taxonomy.captions import CaptionFields, captions
+from taxonomy.errors import BadInputError
 from taxonomy.ranks import RANKS
 from trainer.data.batch import DataSettings
 from trainer.data.batch_maker import Label
 from trainer.data.draws import generator, hash64
 from trainer.data.order import Order, Split
 from trainer.data.sampled_data import SampledData
-from trainer.errors import BadInput
 
 NUM_TAXA = 1000
 _ITEMS_PER_SHARD = 10_000
@@ -33,10 +33,10 @@ def open_synthetic(
     """`settings.num_samples` made-up pairs of 1,000 taxa as a training set; `source` and `split` are not used.
 
     Raises:
-        BadInput: the number of samples is missing or smaller than a step.
+        BadInputError: the number of samples is missing or smaller than a step.
     """
     if not settings.num_samples or settings.num_samples < 1:
-        raise BadInput("--dataset-type synthetic: say with --train-num-samples how many pairs to make up")
+        raise BadInputError("--dataset-type synthetic: say with --train-num-samples how many pairs to make up")
     full, rest = divmod(settings.num_samples, _ITEMS_PER_SHARD)
     order = Order([_ITEMS_PER_SHARD] * full + [rest] * (rest > 0), settings.seed)
     dealt = Split(order, rank, num_ranks, settings.accum_freq, settings.batch_size)

@@ -7,13 +7,13 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 
+from taxonomy.errors import BadInputError
 from trainer.data.bad_samples import BadSample
 from trainer.data.batch import DataSettings
 from trainer.data.caption_choice import CaptionPolicy
 from trainer.data.webdataset_order import RawSample
 from trainer.data.webdataset_pairs import pair_of
 from trainer.data.webdataset_shard import read_shard
-from trainer.errors import BadInput
 
 CHECKED_SAMPLES = 256
 
@@ -22,12 +22,12 @@ def check_step(settings: DataSettings, num_samples: int, num_ranks: int) -> None
     """See that one step does not take a pair twice.
 
     Raises:
-        BadInput: the set is smaller than a step.
+        BadInputError: the set is smaller than a step.
     """
     each, accum_freq = settings.batch_size, settings.accum_freq
     step_size = each * accum_freq * num_ranks
     if step_size > num_samples:
-        raise BadInput(
+        raise BadInputError(
             f"--batch-size {each}: one step takes {step_size:,} pairs ({each} x {accum_freq} x {num_ranks} ranks), "
             f"the shards have {num_samples:,}; use a smaller batch, or more shards"
         )
@@ -37,8 +37,8 @@ def check_first_samples(settings: DataSettings, shard: str) -> None:
     """See that a shard's first samples make pairs, of every kind that a step can ask for; reads no further than needed.
 
     Raises:
-        BadInput: none does, or one lacks the taxon that the loss needs.
-        TrainingFailed: the shard cannot be read.
+        BadInputError: none does, or one lacks the taxon that the loss needs.
+        WorkFailedError: the shard cannot be read.
     """
     policy = settings.caption
     wanted: set[str | None] = set(policy.kinds) if policy.one_kind_per_batch else {None}
@@ -54,7 +54,7 @@ def check_first_samples(settings: DataSettings, shard: str) -> None:
     if num_samples:
         kinds = ", ".join(sorted(kind for kind in wanted if kind)) or ", ".join(policy.kinds)
         found = ", ".join(sorted(seen)) or "none"
-        raise BadInput(
+        raise BadInputError(
             f"--text_type: none of the first {num_samples} samples of {shard} has a picture and a caption of kind "
             f"{kinds}; found: {found}"
         )

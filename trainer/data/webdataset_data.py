@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from taxonomy.errors import BadInputError, WorkFailedError
 from trainer.data.batch import BadSample, Batch, DataSettings, trimmed_tokens
 from trainer.data.batch_maker import Failure
 from trainer.data.caption_choice import kind_of_step
@@ -24,7 +25,6 @@ from trainer.data.webdataset_list import count_samples, expand_shards
 from trainer.data.webdataset_order import Cursor, RawSample, ordered_samples
 from trainer.data.webdataset_pairs import Pair, pair_of
 from trainer.data.webdataset_plan import Plan, Position
-from trainer.errors import BadInput, TrainingFailed
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def open_webdataset(
     """The training set that `--train-data` names, from a position on (Position.load); `split` is not used.
 
     Raises:
-        BadInput: the list of shards, their count or the position does not fit the settings.
+        BadInputError: the list of shards, their count or the position does not fit the settings.
     """
     shards = expand_shards(train_data, settings.upsampling_factors, settings.resampled)
     plan = Plan(settings, shards, rank, num_ranks, count_samples(shards, settings.num_samples))
@@ -70,8 +70,8 @@ class WebdatasetData:
         """Endless, from the position given at opening; a second call goes on where the first one was left.
 
         Raises:
-            TrainingFailed: a shard cannot be read, or a worker was killed.
-            BadInput: a sample lacks the taxon that the loss needs.
+            WorkFailedError: a shard cannot be read, or a worker was killed.
+            BadInputError: a sample lacks the taxon that the loss needs.
         """
         if self._incoming is None:
             _LOG.info(
@@ -109,7 +109,7 @@ def _next_of_workers(incoming: Iterator[Batch | Failure]) -> Batch | Failure:
         return next(incoming)
     except RuntimeError as error:
         if str(error).startswith("DataLoader worker"):  # killed from outside, often for want of memory
-            raise TrainingFailed(" ".join(str(error).split())) from error
+            raise WorkFailedError(" ".join(str(error).split())) from error
         raise
 
 
@@ -144,7 +144,7 @@ class _WorkerBatches(IterableDataset):
         number = self._position.next_batch + (info.id if info else 0)
         try:
             yield from worker_batches(self._plan, self._position, number)
-        except (TrainingFailed, BadInput) as error:
+        except (WorkFailedError, BadInputError) as error:
             yield Failure(error)  # raised in a worker, it would arrive with a trace in its message
 
 
@@ -152,8 +152,8 @@ def worker_batches(plan: Plan, position: Position, number: int) -> Iterator[Batc
     """Endless: micro-batch `number` of the rank and the others of the same worker.
 
     Raises:
-        TrainingFailed: a shard cannot be read, or MAX_BAD_IN_A_ROW samples in a row are of no use.
-        BadInput: a sample lacks the taxon that the loss needs.
+        WorkFailedError: a shard cannot be read, or MAX_BAD_IN_A_ROW samples in a row are of no use.
+        BadInputError: a sample lacks the taxon that the loss needs.
     """
     order = plan.order(number % plan.num_workers)
     cursor = position.cursor_for(number, plan)
@@ -182,7 +182,7 @@ def _next_batch(
             bad[f"bad/{error.reason}"] += 1
             num_in_a_row += 1
         if num_in_a_row >= MAX_BAD_IN_A_ROW:
-            raise TrainingFailed(
+            raise WorkFailedError(
                 f"{num_in_a_row} samples in a row cannot be used, the last in {sample.url}: {dict(bad)}"
             )
         if len(pairs) == settings.batch_size:
@@ -193,7 +193,7 @@ def _next_batch(
 def _batch(pairs: list[Pair], settings: DataSettings, bad: Mapping[str, int], cursor: dict[str, object]) -> Batch:
     return Batch(
         image_BHWC=torch.from_numpy(np.stack([pair.image_HWC for pair in pairs])),
-        token_BL=trimmed_tokens(settings.text_of_tokens([pair.text for pair in pairs])),
+        token_BL=trimmed_tokens(settings.tokens_of_texts([pair.text for pair in pairs])),
         taxon_B=torch.tensor([pair.taxon for pair in pairs], dtype=torch.int64),
         item_B=torch.tensor([pair.item for pair in pairs], dtype=torch.int64),
         counts=dict(Counter(f"caption/{pair.kind}" for pair in pairs)) | dict(bad),

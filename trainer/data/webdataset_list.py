@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 import braceexpand
 from webdataset.gopen import gopen_schemes
 
-from trainer.errors import BadInput
+from taxonomy.errors import BadInputError
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def expand_shards(train_data: str, factors: str | None = None, resampled: bool =
         resampled: whether shards are drawn with replacement.
 
     Raises:
-        BadInput: a pattern, a factor or an address cannot be understood, or a local shard does not exist.
+        BadInputError: a pattern, a factor or an address cannot be understood, or a local shard does not exist.
     """
     sources = [_expand(source) for source in train_data.split("::")]
     urls = tuple(url for source in sources for url in source)
@@ -59,31 +59,31 @@ def expand_shards(train_data: str, factors: str | None = None, resampled: bool =
     if factors is None:
         return ShardList(urls)
     if not resampled:
-        raise BadInput("--train-data-upsampling-factors needs --dataset-resampled")
+        raise BadInputError("--train-data-upsampling-factors needs --dataset-resampled")
     weights = _factors(factors, len(sources))
     return ShardList(urls, tuple(weight for weight, source in zip(weights, sources, strict=True) for _ in source))
 
 
 def _expand(source: str) -> list[str]:
     if not source.strip():
-        raise BadInput("--train-data: a source is empty; sources are joined by `::`")
+        raise BadInputError("--train-data: a source is empty; sources are joined by `::`")
     try:
         return list(braceexpand.braceexpand(source))
     except ValueError as error:
-        raise BadInput(f"--train-data: cannot expand the braces of {source!r}: {error}") from error
+        raise BadInputError(f"--train-data: cannot expand the braces of {source!r}: {error}") from error
 
 
 def _factors(text: str, num_sources: int) -> list[float]:
     try:
         factors = [float(part) for part in text.split("::")]
     except ValueError as error:
-        raise BadInput(f"--train-data-upsampling-factors: numbers joined by `::`, got {text!r}") from error
+        raise BadInputError(f"--train-data-upsampling-factors: numbers joined by `::`, got {text!r}") from error
     if len(factors) != num_sources:
-        raise BadInput(
+        raise BadInputError(
             f"--train-data-upsampling-factors has {len(factors)} numbers, --train-data {num_sources} sources"
         )
     if not all(0 <= factor < math.inf for factor in factors) or not sum(factors) > 0:
-        raise BadInput(f"--train-data-upsampling-factors must be at least 0 and not all 0, got {text!r}")
+        raise BadInputError(f"--train-data-upsampling-factors must be at least 0 and not all 0, got {text!r}")
     return factors
 
 
@@ -100,10 +100,10 @@ def _check(url: str) -> None:
     if path is None:
         schemes = sorted({"file", "s3", *gopen_schemes} - {"__default__"})
         if urlparse(url).scheme not in schemes:
-            raise BadInput(f"--train-data: cannot open {url!r}; a path, or one of {', '.join(schemes)}")
+            raise BadInputError(f"--train-data: cannot open {url!r}; a path, or one of {', '.join(schemes)}")
     elif not path.is_file():
         hint = "; many shards are written as {000..099}, not with *" if "*" in url else ""
-        raise BadInput(f"--train-data: there is no shard {url!r}{hint}")
+        raise BadInputError(f"--train-data: there is no shard {url!r}{hint}")
 
 
 def count_samples(shards: ShardList, given: int | None) -> int:
@@ -113,13 +113,13 @@ def count_samples(shards: ShardList, given: int | None) -> int:
     `__len__` beside the first. Both win over the flag, as published.
 
     Raises:
-        BadInput: nothing says it, or what says it lacks a shard or is no count.
+        BadInputError: nothing says it, or what says it lacks a shard or is no count.
     """
     counted = _count_by_sizes(shards)
     if counted is None:
         counted = _count_by_len(shards)
     if counted is None and given is None:
-        raise BadInput(
+        raise BadInputError(
             f"the number of samples is unknown: no sizes.json or __len__ beside {shards.urls[0]!r}; "
             "give --train-num-samples"
         )
@@ -128,7 +128,7 @@ def count_samples(shards: ShardList, given: int | None) -> int:
     num_samples = counted if counted is not None else given
     assert num_samples is not None
     if num_samples < 1:
-        raise BadInput(f"the number of samples must be at least 1, got {num_samples}")
+        raise BadInputError(f"the number of samples must be at least 1, got {num_samples}")
     return num_samples
 
 
@@ -148,7 +148,7 @@ def _count_by_sizes(shards: ShardList) -> int | None:
         try:
             total += int(str(known[name]))
         except (KeyError, ValueError) as error:
-            raise BadInput(f"sizes.json beside the shards has no count for {url!r}") from error
+            raise BadInputError(f"sizes.json beside the shards has no count for {url!r}") from error
     return total
 
 
@@ -158,10 +158,10 @@ def _read_sizes(path: Path) -> dict[str, object] | None:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path} is no JSON: {error}") from error
+        raise BadInputError(f"{path} is no JSON: {error}") from error
     content = content.get("per_shard", content) if isinstance(content, dict) else content
     if not isinstance(content, dict):
-        raise BadInput(f"{path} must map the shards' base names to their samples")
+        raise BadInputError(f"{path} must map the shards' base names to their samples")
     return content
 
 
@@ -173,4 +173,4 @@ def _count_by_len(shards: ShardList) -> int | None:
     try:
         return int(ast.literal_eval(path.read_text().strip()))
     except (OSError, ValueError, SyntaxError, TypeError) as error:
-        raise BadInput(f"{path} is no number") from error
+        raise BadInputError(f"{path} is no number") from error

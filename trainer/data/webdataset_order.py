@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, count, islice
 
+from taxonomy.errors import WorkFailedError
 from trainer.data.draws import hash64, permutation
 from trainer.data.webdataset_list import ShardList
 from trainer.data.webdataset_shard import read_shard
-from trainer.errors import TrainingFailed
 
 _SHARDS, _WINDOW, _DRAW, _ITEM, _OCCASION = range(1, 6)
 """What a hash is for, so that no two uses share one."""
@@ -107,7 +107,7 @@ def ordered_samples(order: Order, start: Cursor) -> Iterator[tuple[RawSample, Cu
     """Endless: the samples behind a cursor, each with the cursor behind it.
 
     Raises:
-        TrainingFailed: a shard cannot be read, or none of them holds a sample.
+        WorkFailedError: a shard cannot be read, or none of them holds a sample.
     """
     if order.resampled:
         yield from _windows(order, start, _drawn_samples(order, start))
@@ -152,7 +152,7 @@ def _samples_of_pass(order: Order, shards: list[int], start: Cursor) -> Iterator
             empty = False
             yield sample
     if empty:
-        raise TrainingFailed(
+        raise WorkFailedError(
             f"no sample in any of the {len(shards)} shards of a loader worker, as {_named(order, shards)}"
         )
 
@@ -168,7 +168,7 @@ def _drawn_samples(order: Order, start: Cursor) -> Iterator[RawSample]:
             num_empty = 0
             yield sample
         if num_empty >= _MAX_EMPTY_DRAWS:
-            raise TrainingFailed(f"no sample in {num_empty} draws of shards in a row, as {_named(order, [shard])}")
+            raise WorkFailedError(f"no sample in {num_empty} draws of shards in a row, as {_named(order, [shard])}")
 
 
 def _visit(order: Order, shard: int, visit: int, occasion: int, start: Cursor) -> Iterator[RawSample]:

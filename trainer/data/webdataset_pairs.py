@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taxonomy.errors import BadInputError
 from trainer.data.batch import BadSample, DataSettings
 from trainer.data.caption_choice import ONLY_TEXT, choose, texts_of_sample
 from trainer.data.draws import generator
@@ -16,7 +17,6 @@ from trainer.data.pictures import train_picture
 from trainer.data.sample_label import record_of, taxon_of
 from trainer.data.webdataset_order import RawSample
 from trainer.data.webdataset_shard import IMAGE_SUFFIXES
-from trainer.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def pair_of(sample: RawSample, settings: DataSettings, step_kind: str | None) ->
 
     Raises:
         BadSample: its content cannot be used.
-        BadInput: it has no taxon and the loss needs one.
+        BadInputError: it has no taxon and the loss needs one.
     """
     image = next((sample.members[suffix] for suffix in IMAGE_SUFFIXES if suffix in sample.members), None)
     if image is None:
@@ -62,7 +62,7 @@ def pair_of(sample: RawSample, settings: DataSettings, step_kind: str | None) ->
         kind, text = choose(settings.caption, texts, draws, step_kind)
     taxon = taxon_of(record, texts)
     if taxon is None and settings.needs_taxon:
-        raise BadInput(
+        raise BadInputError(
             f"no taxon in sample {sample.members['__key__']!r} of {sample.url}: --loss multi_positive needs taxon_id "
             "or taxonomic_name in its JSON, or a taxonomic_name.txt or sci.txt; or train with --loss infonce"
         )

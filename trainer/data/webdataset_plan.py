@@ -8,10 +8,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from taxonomy.errors import BadInputError
 from trainer.data.batch import DataSettings
 from trainer.data.webdataset_list import ShardList
 from trainer.data.webdataset_order import EPOCH_OF_DRAWS, Cursor, Order
-from trainer.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -78,17 +78,17 @@ class Plan:
         }
 
     def check(self) -> None:
-        """Raise BadInput where the shards do not suffice for the workers, or the samples for a step."""
+        """Raise BadInputError where the shards do not suffice for the workers, or the samples for a step."""
         if self.settings.shuffle_window < 1:
-            raise BadInput(f"--shuffle-window must be at least 1, got {self.settings.shuffle_window}")
+            raise BadInputError(f"--shuffle-window must be at least 1, got {self.settings.shuffle_window}")
         if self.batches_per_epoch < 1:
-            raise BadInput(
+            raise BadInputError(
                 f"--accum-freq {self.settings.accum_freq} is more than the micro-batches of an epoch: "
                 f"{self.num_samples} samples, {self.num_ranks} ranks of --batch-size {self.settings.batch_size}"
             )
         per_rank = len(self.shards.urls) // self.num_ranks
         if not self.settings.resampled and per_rank < self.num_workers:
-            raise BadInput(
+            raise BadInputError(
                 f"--workers {self.num_workers} is more than the shards of a rank: {per_rank} "
                 f"({len(self.shards.urls)} shards, {self.num_ranks} ranks); use fewer workers or --dataset-resampled"
             )
@@ -113,7 +113,7 @@ class Position:
         """What `WebdatasetData.position` gave, `{"epoch": e}` for the beginning of an epoch, or None for the start.
 
         Raises:
-            BadInput: the position belongs to another set, order or number of workers.
+            BadInputError: the position belongs to another set, order or number of workers.
         """
         none = (None,) * plan.num_workers
         if saved is None:
@@ -123,10 +123,10 @@ class Position:
             return cls(epoch * plan.batches_per_epoch, none, epoch * EPOCH_OF_DRAWS)
         before, now = saved.get("identity"), plan.identity()
         if not isinstance(before, dict) or before.keys() != now.keys():
-            raise BadInput("the checkpoint's data position is not one of webdataset shards; use --resume-at epoch")
+            raise BadInputError("the checkpoint's data position is not one of webdataset shards; use --resume-at epoch")
         changes = [f"{name} was {before[name]} and is {now[name]}" for name in now if before[name] != now[name]]
         if changes:
-            raise BadInput(
+            raise BadInputError(
                 f"cannot go on inside an epoch: {'; '.join(changes)}; set them back or use --resume-at epoch"
             )
         cursors = tuple(cursor and Cursor(**cursor) for cursor in saved["cursors"])  # pyright: ignore

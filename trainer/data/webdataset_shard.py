@@ -19,7 +19,7 @@ from typing import BinaryIO
 from webdataset.gopen import Pipe, gopen, gopen_schemes
 from webdataset.tariterators import base_plus_ext, group_by_keys, meta_prefix, meta_suffix
 
-from trainer.errors import TrainingFailed
+from taxonomy.errors import WorkFailedError
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def read_shard(url: str, skip: int = 0) -> Iterator[dict[str, bytes]]:
     A suffix that comes twice in one sample counts once, with its first content.
 
     Raises:
-        TrainingFailed: the shard cannot be read, or has become shorter than it was.
+        WorkFailedError: the shard cannot be read, or has become shorter than it was.
     """
     given = skip
     for wait_s in (*RETRY_WAITS_S, None):
@@ -53,12 +53,12 @@ def read_shard(url: str, skip: int = 0) -> Iterator[dict[str, bytes]]:
         except _READ_ERRORS as error:
             if wait_s is None:
                 tries = len(RETRY_WAITS_S) + 1
-                raise TrainingFailed(f"shard {url} cannot be read ({tries} tries): {_in_one_line(error)}") from error
+                raise WorkFailedError(f"shard {url} cannot be read ({tries} tries): {_in_one_line(error)}") from error
             _LOG.warning("shard %s: %s; reading it again in %g s", url, _in_one_line(error), wait_s)
             time.sleep(wait_s)
             continue
         if count < given:
-            raise TrainingFailed(f"shard {url} has {count} samples now and had at least {given} before")
+            raise WorkFailedError(f"shard {url} has {count} samples now and had at least {given} before")
         return
 
 

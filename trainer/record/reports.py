@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from trainer.errors import BadInput
+from taxonomy.errors import BadInputError
 
 _PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb"}
 
@@ -50,17 +50,19 @@ def check_reports(report_to: str) -> tuple[str, ...]:
     """The kinds of report that `--report-to` names; all of their packages are there.
 
     Raises:
-        BadInput: a name is unknown, or a package is missing.
+        BadInputError: a name is unknown, or a package is missing.
     """
     names = [name for name in report_to.replace(",", " ").split() if name != "none"]
     for name in names:
         if name not in (*_PACKAGES, "all"):
-            raise BadInput(f"--report-to {name}: unknown; use tensorboard, wandb, all or none, several with commas")
+            raise BadInputError(
+                f"--report-to {name}: unknown; use tensorboard, wandb, all or none, several with commas"
+            )
     kinds = tuple(_PACKAGES) if "all" in names else tuple(kind for kind in _PACKAGES if kind in names)
     for kind in kinds:
         if importlib.util.find_spec(_PACKAGES[kind]) is None:
             other = "none" if kind == "tensorboard" else "tensorboard"
-            raise BadInput(
+            raise BadInputError(
                 f"--report-to {report_to}: {kind} is not installed; pip install {_PACKAGES[kind]}, "
                 f"or use --report-to {other}"
             )
@@ -71,7 +73,7 @@ def open_reports(settings: ReportSettings, resume_step: int | None) -> list[Repo
     """Open all reports; scalars of steps after `resume_step` are of an earlier life and no longer shown.
 
     Raises:
-        BadInput: Weights & Biases does not let the run in.
+        BadInputError: Weights & Biases does not let the run in.
     """
     opened: list[Report] = []
     if "tensorboard" in settings.kinds:
@@ -118,7 +120,7 @@ class WandbReport:
             )
         except wandb.errors.Error as error:
             reason = str(error).partition("\n")[0].rstrip(".")
-            raise BadInput(f"--report-to wandb: {reason}; run `wandb login`, or set WANDB_MODE=offline") from error
+            raise BadInputError(f"--report-to wandb: {reason}; run `wandb login`, or set WANDB_MODE=offline") from error
         # Its own step cannot go back on a resume; a plain scalar can.
         self._run.define_metric("*", step_metric="step")
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from taxonomy.errors import BadInputError
 from trainer.checkpoints.durable import write_whole
-from trainer.errors import BadInput
 
 _LOCK = ".lock"
 _TRACES = ("config.toml", "train.jsonl", "checkpoints")
@@ -54,15 +54,17 @@ class RunFolder:
         """Make sure that `claim` can succeed, without writing anything.
 
         Raises:
-            BadInput: the name is no file name, the folder cannot be written, or the run exists and is not resumed.
+            BadInputError: the name is no file name, the folder cannot be written, or the run exists and is not resumed.
         """
         if not self.name or self.name.startswith(".") or self.name != Path(self.name).name or "\0" in self.name:
-            raise BadInput(f"--name {self.name!r}: give the plain name of a folder, without / and not beginning with .")
+            raise BadInputError(
+                f"--name {self.name!r}: give the plain name of a folder, without / and not beginning with ."
+            )
         existing = next(folder for folder in (self.path, *self.path.absolute().parents) if folder.exists())
         if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-            raise BadInput(f"--logs {self.path.parent}: {existing} cannot be written; choose another folder")
+            raise BadInputError(f"--logs {self.path.parent}: {existing} cannot be written; choose another folder")
         if self.has_begun and not self.goes_on(resume):
-            raise BadInput(
+            raise BadInputError(
                 f"--name {self.name}: there is such a run in {self.path.parent}; "
                 "choose another --name, or go on with it with --resume latest"
             )
@@ -71,7 +73,7 @@ class RunFolder:
         """Keep other processes out of the run, if there is one, from before its checkpoints are looked at.
 
         Raises:
-            BadInput: another process holds it.
+            BadInputError: another process holds it.
         """
         if self._lock is None and self.path.is_dir():
             self._lock = self._locked()
@@ -80,7 +82,7 @@ class RunFolder:
         """Take the run for this process, until it ends or calls `release`, and write its configuration.
 
         Raises:
-            BadInput: as `check`, or another process holds it.
+            BadInputError: as `check`, or another process holds it.
         """
         self.check(resume)
         try:
@@ -93,7 +95,7 @@ class RunFolder:
         except BaseException as error:
             self.release()
             if isinstance(error, OSError):
-                raise BadInput(f"--logs {self.path.parent}: cannot be written: {error.strerror}") from error
+                raise BadInputError(f"--logs {self.path.parent}: cannot be written: {error.strerror}") from error
             raise
 
     def release(self) -> None:
@@ -110,7 +112,7 @@ class RunFolder:
             file.seek(0)
             holder = file.read().strip() or "another process"
             file.close()
-            raise BadInput(
+            raise BadInputError(
                 f"--name {self.name}: {holder} trains in {self.path}; wait, or choose another --name"
             ) from None
         # A forked loader worker that outlives this process for some seconds must not hold the run.

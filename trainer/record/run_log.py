@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from taxonomy.errors import WorkFailedError
 from trainer.checkpoints.durable import write_whole
-from trainer.errors import TrainingFailed
 from trainer.record.reports import Report
 from trainer.record.step_record import StepRecord
 
@@ -80,7 +80,7 @@ class RunLog:
         """Write a logged step everywhere.
 
         Raises:
-            TrainingFailed: train.jsonl could not be written, as on a full disk.
+            WorkFailedError: train.jsonl could not be written, as on a full disk.
         """
         self._write(record.line())
         for report in self._reports:
@@ -92,7 +92,7 @@ class RunLog:
         """Write a line {"event": name, "step": step, ...} to train.jsonl.
 
         Raises:
-            TrainingFailed: it could not be written.
+            WorkFailedError: it could not be written.
         """
         self._write({"event": name, "step": step, **fields})
 
@@ -100,7 +100,7 @@ class RunLog:
         """Write the event `evaluation`, and its metrics to reports as `val/<name>`, as published.
 
         Raises:
-            TrainingFailed: train.jsonl could not be written.
+            WorkFailedError: train.jsonl could not be written.
         """
         self.event("evaluation", step, **metrics)
         for report in self._reports:
@@ -121,14 +121,14 @@ class RunLog:
             if written < len(line):  # the disk is about to be full: this says so
                 os.write(self._file, line[written:])
         except OSError as error:
-            raise TrainingFailed(f"{self._path} could not be written: {error.strerror}") from error
+            raise WorkFailedError(f"{self._path} could not be written: {error.strerror}") from error
 
 
 def cut_back(file: Path, step: int) -> None:
     """Drop the lines of train.jsonl after a step, and torn ones; atomic. Without a file nothing happens.
 
     Raises:
-        TrainingFailed: it could not be written.
+        WorkFailedError: it could not be written.
     """
     if not file.exists():
         return
@@ -136,7 +136,7 @@ def cut_back(file: Path, step: int) -> None:
     try:
         write_whole(file, b"".join(line for line in lines if _is_up_to(line, step)))
     except OSError as error:
-        raise TrainingFailed(f"{file} could not be written: {error.strerror}") from error
+        raise WorkFailedError(f"{file} could not be written: {error.strerror}") from error
 
 
 def _is_up_to(line: bytes, step: int) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.errors import BadInput
+from taxonomy.errors import BadInputError
 from trainer.settings import recipe as recipes
 from trainer.settings.config_checks import check_device, check_paths, check_ranks, check_together
 from trainer.settings.flag import Flag, plain
@@ -145,7 +145,7 @@ class TrainConfig:
         """Bring values into their types, fill in what follows from others, check everything.
 
         Raises:
-            BadInput: a value is not allowed; names its flag.
+            BadInputError: a value is not allowed; names its flag.
         """
         for flag in ACCEPTED.values():
             self._set(**{flag.name: _checked(flag, getattr(self, flag.name))})
@@ -220,7 +220,7 @@ def load(arguments: Sequence[str]) -> TrainConfig:
     """The config of the command line: its flags over the recipe over the defaults. --help prints and exits.
 
     Raises:
-        BadInput: a flag, a key of the recipe or a value is not allowed, or a file named is not there.
+        BadInputError: a flag, a key of the recipe or a value is not allowed, or a file named is not there.
     """
     given = parse(arguments)
     values = recipes.read(given["recipe"]) if given.get("recipe") is not None else {}
@@ -247,7 +247,7 @@ def from_toml(text: str, where: str = "config.toml") -> TrainConfig:
     """The config that `to_toml` wrote; files it names need not exist any more.
 
     Raises:
-        BadInput: it is no TOML, or a key or value is not allowed.
+        BadInputError: it is no TOML, or a key or value is not allowed.
     """
     return TrainConfig(**recipes.parsed(text, where))
 
@@ -267,9 +267,9 @@ def _checked(flag: Flag, value: Any) -> Any:
     try:
         value = flag.converted(value)
     except ValueError as error:
-        raise BadInput(f"{flag.names[0]} {value!r} does not fit: give {error}") from None
+        raise BadInputError(f"{flag.names[0]} {value!r} does not fit: give {error}") from None
     if value == "" and flag.name not in _MAY_BE_EMPTY:
-        raise BadInput(f"{flag.names[0]} is empty: give a text, or leave it out")
+        raise BadInputError(f"{flag.names[0]} is empty: give a text, or leave it out")
     if flag.choices:
         value = _choice(flag, value)
     _check_limits(flag, value if isinstance(value, tuple) else (value,))
@@ -282,10 +282,12 @@ def _choice(flag: Flag, value: str) -> str:
         if value.lower() == choice.lower():
             return choice
     if value in flag.refused_choices:
-        raise BadInput(f"{flag.names[0]} {value} is not supported: {flag.refused_choices[value]}")
-    raise BadInput(f"{flag.names[0]} {value!r}: allowed are {', '.join(flag.choices)}{nearest(value, flag.choices)}")
+        raise BadInputError(f"{flag.names[0]} {value} is not supported: {flag.refused_choices[value]}")
+    raise BadInputError(
+        f"{flag.names[0]} {value!r}: allowed are {', '.join(flag.choices)}{nearest(value, flag.choices)}"
+    )
 
 
 def _check_limits(flag: Flag, numbers: tuple[Any, ...]) -> None:
     if flag.limits and not all(map(flag.limits.holds, numbers)):
-        raise BadInput(f"{flag.names[0]} {' '.join(map(str, numbers))}: must be {flag.limits.words}")
+        raise BadInputError(f"{flag.names[0]} {' '.join(map(str, numbers))}: must be {flag.limits.words}")

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from trainer.errors import BadInput
+from taxonomy.errors import BadInputError
 from trainer.settings.flag import Flag, Status
 from trainer.settings.own_flags import OWN
 from trainer.settings.published_flags import PUBLISHED
@@ -39,16 +39,16 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def refusal(flag: Flag) -> BadInput:
+def refusal(flag: Flag) -> BadInputError:
     """The error that answers a refused flag."""
-    return BadInput(f"{flag.names[0]} is not supported: {flag.note}")
+    return BadInputError(f"{flag.names[0]} is not supported: {flag.note}")
 
 
 def parse(arguments: Sequence[str]) -> dict[str, Any]:
     """Field -> value of the flags that were given, and of no others. --help prints and exits.
 
     Raises:
-        BadInput: a flag is unknown (names the nearest), refused, or its value is of another type.
+        BadInputError: a flag is unknown (names the nearest), refused, or its value is of another type.
     """
     found, unknown = _parser().parse_known_args(arguments)
     if unknown:
@@ -63,15 +63,17 @@ def parse(arguments: Sequence[str]) -> dict[str, Any]:
 def _refuse_unknown(unknown: Sequence[str]) -> NoReturn:
     word = next((word for word in unknown if word.startswith("-")), None)
     if word is None:
-        raise BadInput(f"unexpected {unknown[0]!r}: every value follows a flag; --help shows them")
+        raise BadInputError(f"unexpected {unknown[0]!r}: every value follows a flag; --help shows them")
     known = [name for flag in FLAGS for name in flag.names]
     known += [f"--no-{name[2:]}" for flag in FLAGS if _has_negation(flag) for name in flag.names]
-    raise BadInput(f"unknown flag {word.split('=')[0]}{nearest(word.split('=')[0], known) or '; --help shows all'}")
+    raise BadInputError(
+        f"unknown flag {word.split('=')[0]}{nearest(word.split('=')[0], known) or '; --help shows all'}"
+    )
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise BadInput(message.removeprefix("argument "))
+        raise BadInputError(message.removeprefix("argument "))
 
 
 def _parser() -> argparse.ArgumentParser:

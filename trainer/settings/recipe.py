@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import BadInput
+from taxonomy.errors import BadInputError
 from trainer.settings.flags import ACCEPTED, REFUSED, nearest, refusal
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -22,7 +22,7 @@ def find(recipe: str) -> Path:
     """The file of a built-in recipe, or of a path to a TOML file.
 
     Raises:
-        BadInput: there is none; names those that exist.
+        BadInputError: there is none; names those that exist.
     """
     if recipe in names():
         return FOLDER / f"{recipe}.toml"
@@ -30,7 +30,7 @@ def find(recipe: str) -> Path:
     if path.is_file():
         return path
     hint = nearest(recipe, names())
-    raise BadInput(f"--recipe {recipe!r}: no such recipe or file; built in are {', '.join(names())}{hint}")
+    raise BadInputError(f"--recipe {recipe!r}: no such recipe or file; built in are {', '.join(names())}{hint}")
 
 
 def read(recipe: str) -> dict[str, Any]:
@@ -39,15 +39,15 @@ def read(recipe: str) -> dict[str, Any]:
     A run's config.toml is a recipe too.
 
     Raises:
-        BadInput: it is not found or no TOML, or a key is unknown (names the nearest) or refused.
+        BadInputError: it is not found or no TOML, or a key is unknown (names the nearest) or refused.
     """
     path = find(recipe)
     try:
         values = parsed(path.read_text(encoding="utf-8"), f"--recipe {recipe}")
     except OSError as error:
-        raise BadInput(f"--recipe {path}: {error.strerror}") from error
+        raise BadInputError(f"--recipe {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise BadInput(f"--recipe {path}: not a UTF-8 text: {error}") from error
+        raise BadInputError(f"--recipe {path}: not a UTF-8 text: {error}") from error
     return {key: value for key, value in values.items() if key != "recipe"}
 
 
@@ -55,12 +55,12 @@ def parsed(text: str, where: str) -> dict[str, Any]:
     """The values of a TOML text, its keys checked; `where` begins the error messages.
 
     Raises:
-        BadInput: it is no TOML, or a key is unknown or refused.
+        BadInputError: it is no TOML, or a key is unknown or refused.
     """
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{where}: not valid TOML: {error}") from error
+        raise BadInputError(f"{where}: not valid TOML: {error}") from error
     _check_keys(values, where)
     return values
 
@@ -69,7 +69,7 @@ def _check_keys(values: Mapping[str, Any], where: str) -> None:
     known = (*ACCEPTED, MODEL_CONFIG)
     for key in values:
         if key in REFUSED:
-            raise BadInput(f"{where}: {refusal(REFUSED[key])}")
+            raise BadInputError(f"{where}: {refusal(REFUSED[key])}")
         if key not in known:
             hint = nearest(key, known) or "; keys are the flags of --help with _ for -"
-            raise BadInput(f"{where}: unknown key {key}{hint}")
+            raise BadInputError(f"{where}: unknown key {key}{hint}")

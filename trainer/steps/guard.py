@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.errors import TrainingFailed
+from taxonomy.errors import WorkFailedError
 
 WINDOW = 100
 """Good losses that the median is taken of."""
@@ -15,7 +15,7 @@ MAX_IN_A_ROW = 10
 """So many bad steps in a row are no accident."""
 
 
-class TooManyBadSteps(TrainingFailed):
+class TooManyBadSteps(WorkFailedError):
     """`MAX_IN_A_ROW` steps in a row were bad."""
 
 

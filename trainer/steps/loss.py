@@ -19,8 +19,8 @@ from contextlib import contextmanager
 import torch
 from torch.nn import functional as F
 
+from taxonomy.errors import BadInputError
 from trainer.distributed import Ranks, gather, gather_with_grad
-from trainer.errors import BadInput
 from trainer.steps.distinct_texts import DistinctTexts
 
 LOSSES = ("infonce", "multi_positive", "siglip")
@@ -37,16 +37,16 @@ def check_loss(
     """Refuse a choice that cannot train; say on rank 0, once, what a choice does that its flags do not tell.
 
     Raises:
-        BadInput: the loss is unknown, or its flags or its model do not fit it.
+        BadInputError: the loss is unknown, or its flags or its model do not fit it.
     """
     if loss not in LOSSES:
-        raise BadInput(f"--loss {loss}: unknown; allowed: {', '.join(LOSSES)}")
+        raise BadInputError(f"--loss {loss}: unknown; allowed: {', '.join(LOSSES)}")
     if loss == "multi_positive" and ranks.size > 1 and not gather_with_grad:
-        raise BadInput(
+        raise BadInputError(
             f"--loss multi_positive on {ranks.size} ranks needs the gradients of all: add --gather-with-grad"
         )
     if loss == "siglip" and logit_bias is None:
-        raise BadInput("--loss siglip needs a model with a logit bias: set init_logit_bias in the model's config")
+        raise BadInputError("--loss siglip needs a model with a logit bias: set init_logit_bias in the model's config")
     if not ranks.is_first:
         return
     if loss == "infonce" and ranks.size > 1 and not gather_with_grad:

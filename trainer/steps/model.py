@@ -14,8 +14,8 @@ import torch
 
 from evaluation.encode import encode_image, encode_text, to_input
 from evaluation.model import ModelFacts, ModelRequest, build_model, resolve
+from taxonomy.errors import BadInputError
 from trainer.distributed import Ranks, broadcast_parameters
-from trainer.errors import BadInput
 from trainer.settings.config import TrainConfig
 from trainer.steps.step import ModelParts, StepSettings
 
@@ -69,7 +69,7 @@ def model_facts(config: TrainConfig) -> ModelFacts:
     """The facts of the model that `make_model` will make, without reading its weights.
 
     Raises:
-        BadInput: as `evaluation.model.resolve`.
+        BadInputError: as `evaluation.model.resolve`.
     """
     return resolve(model_request(config))
 
@@ -78,7 +78,7 @@ def make_model(config: TrainConfig, ranks: Ranks) -> TrainedModel:
     """The model with its starting weights, on this rank's device.
 
     Raises:
-        BadInput: as `evaluation.model.build_model`.
+        BadInputError: as `evaluation.model.build_model`.
     """
     torch.manual_seed(config.seed)
     module, facts = build_model(model_request(config), ranks.device, config.precision)
@@ -137,7 +137,7 @@ def _lock_towers(module: Any, config: TrainConfig) -> None:
         try:
             module.lock_image_tower(unlocked_groups=groups, freeze_bn_stats=config.lock_image_freeze_bn_stats)
         except AssertionError as error:
-            raise BadInput(
+            raise BadInputError(
                 f"--lock-image-unlocked-groups {groups}: open_clip cannot unlock a part of {config.model}; use 0"
             ) from error
     if config.lock_text:

@@ -108,7 +108,7 @@ def train_step(parts: ModelParts, inputs: StepInputs, settings: StepSettings, ra
     Gradients from before are dropped. The host does not wait for the device.
 
     Raises:
-        BadInput: as `trainer.steps.loss.check_loss`.
+        BadInputError: as `trainer.steps.loss.check_loss`.
     """
     check_loss(settings.loss, settings.local_loss, settings.gather_with_grad, ranks, parts.logit_bias)
     assert not torch.is_autocast_enabled(inputs.taxon_N.device.type), "autocast is the step's own: see StepSettings"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from taxonomy.errors import BadInputError
 from tests.trainer.checkpoint_contents import CPU, content_of, is_same
 from trainer.checkpoints import checkpoint
 from trainer.checkpoints.rng_state import set_rng_state
-from trainer.errors import BadInput
 
 pytestmark = pytest.mark.torch
 
@@ -84,7 +84,7 @@ def test_no_checkpoint(folder):
     (folder / "step_000010").write_text("a file")
     (folder / "epoch_1.pt").write_text("another format")
     assert checkpoint.newest_valid(folder) == (None, [])
-    with pytest.raises(BadInput, match="no such checkpoint folder"):
+    with pytest.raises(BadInputError, match="no such checkpoint folder"):
         checkpoint.load(folder / "step_000020")
 
 
@@ -112,7 +112,7 @@ def test_a_damaged_newest_one_is_passed_over_and_said(folder, file, harm):
     assert len(warnings) == 1
     assert str(newest) in warnings[0]
     assert file in warnings[0] or file == "checksums.json"
-    with pytest.raises(BadInput, match="step_000020"):
+    with pytest.raises(BadInputError, match="step_000020"):
         checkpoint.load(newest)
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from taxonomy.errors import WorkFailedError
 from tests.trainer.checkpoint_contents import content_of, is_same
 from trainer.checkpoints import checkpoint
 from trainer.checkpoints.checkpoint import CheckpointContent
 from trainer.checkpoints.published_checkpoint import save_published
-from trainer.errors import TrainingFailed
 
 pytestmark = pytest.mark.torch
 
@@ -148,7 +148,7 @@ def test_a_full_disk_fails_with_one_line_and_harms_nothing(small_disk):
         before = names(folder)
         try:
             checkpoint.save(folder, 2, content_of(2))
-        except TrainingFailed as error:
+        except WorkFailedError as error:
             failures += 1
             assert "\n" not in str(error)
             assert "No space left on device" in str(error)
@@ -172,7 +172,7 @@ def save_with_small_files(folder: Path, max_bytes: int, answer) -> None:
         try:
             write()
             messages.append("")
-        except TrainingFailed as error:
+        except WorkFailedError as error:
             messages.append(str(error))
     answer.put(messages)
 

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from taxonomy.captions import CAPTION_KINDS
+from taxonomy.errors import BadInputError
 from tests.trainer.small_dataset import photo
 from trainer.data.bad_samples import BadSample
 from trainer.data.caption_choice import (
@@ -17,7 +18,6 @@ from trainer.data.caption_choice import (
     texts_of_sample,
 )
 from trainer.data.draws import generator
-from trainer.errors import BadInput
 
 TEN = {kind: f"text of {kind}" for kind in CAPTION_KINDS}
 UNNAMED = {kind: text for kind, text in TEN.items() if "com" not in kind}
@@ -89,7 +89,7 @@ def test_a_choice_takes_one_number_so_that_crops_do_not_depend_on_captions(polic
     "kinds, weights", [((), ()), (("sci", "sci"), (1.0, 1.0)), (("sci",), (0.0,)), (("sci",), ()), (("latin",), (1.0,))]
 )
 def test_bad_policies_are_refused_by_the_flags_name(kinds: tuple[str, ...], weights: tuple[float, ...]):
-    with pytest.raises(BadInput, match="--caption-kinds"):
+    with pytest.raises(BadInputError, match="--caption-kinds"):
         CaptionPolicy(kinds, weights)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from taxonomy.errors import BadInputError
 from tests.trainer.small_dataset import byte_tokens, jpeg, text_of_tokens
 from trainer.data.batch import Batch, DataSettings
 from trainer.data.csv_data import PackedTexts, open_csv
 from trainer.data.draws import hash_text
-from trainer.errors import BadInput
 
 pytestmark = pytest.mark.torch
 
@@ -94,27 +94,27 @@ def test_absolute_paths_and_a_byte_order_mark_are_understood(tmp_path: Path):
     ],
 )
 def test_missing_columns_are_refused_by_their_flag(tmp_path: Path, header: str, message: str):
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(BadInputError, match=message):
         taken(write_table(tmp_path, header))
 
 
 def test_tables_that_cannot_be_read_are_refused(tmp_path: Path):
-    with pytest.raises(BadInput, match=r"none\.csv: No such file"):
+    with pytest.raises(BadInputError, match=r"none\.csv: No such file"):
         taken(tmp_path / "none.csv")
-    with pytest.raises(BadInput, match="has no rows"):
+    with pytest.raises(BadInputError, match="has no rows"):
         taken(write_table(tmp_path, rows=0))
     table = write_table(tmp_path)
-    with pytest.raises(BadInput, match=r"--batch-size 13.*only 12"):
+    with pytest.raises(BadInputError, match=r"--batch-size 13.*only 12"):
         taken(table, settings=replace(SETTINGS, batch_size=13))
-    with pytest.raises(BadInput, match="no UTF-8 table"):
+    with pytest.raises(BadInputError, match="no UTF-8 table"):
         taken(table, settings=replace(SETTINGS, csv_separator="ab"))
     table.write_bytes(b"filepath\ttitle\n\xff\xfe\t\xff\n")
-    with pytest.raises(BadInput, match="no UTF-8 table"):
+    with pytest.raises(BadInputError, match="no UTF-8 table"):
         taken(table)
 
 
 def test_paths_that_all_lead_nowhere_are_refused_with_the_first(tmp_path: Path):
-    with pytest.raises(BadInput, match=r"--csv-img-key filepath: none of the first 12 .*elsewhere/0\.jpg"):
+    with pytest.raises(BadInputError, match=r"--csv-img-key filepath: none of the first 12 .*elsewhere/0\.jpg"):
         taken(write_table(tmp_path, row="elsewhere/{0}.jpg\ttext {0}"))
 
 

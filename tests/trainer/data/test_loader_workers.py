@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from taxonomy.errors import WorkFailedError
 from tests.conftest import PROJECT
 from trainer.data.loader_workers import LoaderRun, outlive_signals
-from trainer.errors import TrainingFailed
 
 pytestmark = pytest.mark.torch
 
@@ -63,7 +63,7 @@ def test_a_worker_goes_on_after_the_signals_of_a_scheduler_and_ends_when_closed(
 def test_a_killed_worker_stops_training_with_a_word_on_memory():
     batches = iter(LoaderRun(loader(ProcessIds())))
     os.kill(next(batches), signal.SIGKILL)
-    with pytest.raises(TrainingFailed, match="a loader worker died, often for want of memory"):
+    with pytest.raises(WorkFailedError, match="a loader worker died, often for want of memory"):
         for _ in range(100):
             next(batches)
 

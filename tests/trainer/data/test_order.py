@@ -5,8 +5,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from taxonomy.errors import BadInputError
 from trainer.data.order import BatchPlan, Order, Split
-from trainer.errors import BadInput
 
 SIZES = [7, 1, 12, 3, 0, 20, 5] * 30  # 1,440 items in 210 shards: four groups
 
@@ -89,5 +89,5 @@ def test_a_later_step_begins_where_the_run_would_have_been():
 
 
 def test_too_few_items_are_refused_with_the_counts():
-    with pytest.raises(BadInput, match=r"--batch-size 800.*1,600 pairs.*only 1,440.*at most 720"):
+    with pytest.raises(BadInputError, match=r"--batch-size 800.*1,600 pairs.*only 1,440.*at most 720"):
         Split(Order(SIZES, 5), 0, 2, 1, 800)

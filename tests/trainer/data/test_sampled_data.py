@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from taxonomy.captions import CAPTION_KINDS
+from taxonomy.errors import BadInputError, WorkFailedError
 from tests.trainer.small_dataset import byte_tokens, digest, jpeg, text_of_tokens
 from trainer.data.bad_samples import BadSample
 from trainer.data.batch import Batch, DataSettings
@@ -18,13 +19,12 @@ from trainer.data.batch_maker import Label
 from trainer.data.caption_choice import CaptionPolicy, kind_of_step
 from trainer.data.order import Order, Split
 from trainer.data.sampled_data import SampledData
-from trainer.errors import BadInput, TrainingFailed
 
 pytestmark = pytest.mark.torch
 
 SIZES = [20, 31, 9, 26]
 SETTINGS = DataSettings(
-    batch_size=8, accum_freq=1, num_workers=0, seed=3, image_size=16, text_of_tokens=byte_tokens
+    batch_size=8, accum_freq=1, num_workers=0, seed=3, image_size=16, tokens_of_texts=byte_tokens
 )  # 86 items: 10 steps of 8 in an epoch
 
 
@@ -59,7 +59,7 @@ class DyingSource(PlainSource):
     """Its data are gone, or its process is."""
 
     def picture(self, item: int) -> bytes:
-        raise TrainingFailed("shard x is gone")
+        raise WorkFailedError("shard x is gone")
 
 
 def opened(
@@ -180,11 +180,11 @@ def test_a_position_may_name_an_epoch():
 
 def test_a_position_of_another_run_is_refused_with_the_difference():
     position = opened().position()
-    with pytest.raises(BadInput, match="seed 3, this run has 5"):
+    with pytest.raises(BadInputError, match="seed 3, this run has 5"):
         opened(replace(SETTINGS, seed=5), position=position)
-    with pytest.raises(BadInput, match="pairs per step 8, this run has 4"):
+    with pytest.raises(BadInputError, match="pairs per step 8, this run has 4"):
         opened(replace(SETTINGS, batch_size=4), position=position)
-    with pytest.raises(BadInput, match="num samples 80, this run has 86"):
+    with pytest.raises(BadInputError, match="num samples 80, this run has 86"):
         opened(position=position | {"num_samples": 80})
     half = replace(SETTINGS, batch_size=4)
     assert taken(opened(half, 1, 2, position), 1)  # two ranks of half the batch go on where one was
@@ -220,13 +220,13 @@ def test_data_without_a_usable_item_stop_the_run(workers: int):
         def picture(self, item: int) -> bytes:
             return b"no picture"
 
-    with pytest.raises(TrainingFailed, match=r"100 items in a row cannot be used .*100 bad/undecodable_image"):
+    with pytest.raises(WorkFailedError, match=r"100 items in a row cannot be used .*100 bad/undecodable_image"):
         taken(opened(replace(SETTINGS, num_workers=workers), source=UndecodableSource()), 1)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_failure_in_a_worker_arrives_as_it_was_raised(workers: int):
-    with pytest.raises(TrainingFailed) as caught:
+    with pytest.raises(WorkFailedError) as caught:
         taken(opened(replace(SETTINGS, num_workers=workers), source=DyingSource()), 1)
     assert str(caught.value) == "shard x is gone"
 
@@ -236,7 +236,7 @@ def test_captions_of_the_kind_asked_for_must_be_there():
         def label(self, item: int) -> Label:
             return Label({"sci": f"a photo of {item}."}, item)
 
-    with pytest.raises(BadInput, match=r"none of 86 items looked at has a caption of kind com; found: sci"):
+    with pytest.raises(BadInputError, match=r"none of 86 items looked at has a caption of kind com; found: sci"):
         opened(replace(SETTINGS, caption=CaptionPolicy.fixed("com")), source=SciSource())
     batches = taken(
         opened(replace(SETTINGS, caption=CaptionPolicy.weighted({"com": 9, "sci": 1})), source=SciSource()), 2

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from taxonomy.errors import BadInputError, WorkFailedError
 from tests.trainer.small_dataset import Members, change_manifest, jpeg, write_dataset
 from trainer.data.bad_samples import BadSample
 from trainer.data.shard_index import ShardIndex, read_manifest
-from trainer.errors import BadInput, TrainingFailed
 
 SIZES = [3, 5, 1, 4]
 
@@ -78,12 +78,12 @@ def test_a_missing_member_is_a_bad_sample(tmp_path: Path):
 def test_an_unusable_manifest_is_refused(tmp_path: Path, content: bytes, message: str):
     path = tmp_path / "manifest.json"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match=f"manifest.json.*{message}"):
+    with pytest.raises(BadInputError, match=f"manifest.json.*{message}"):
         read_manifest(path, "train")
 
 
 def test_a_missing_manifest_is_refused_by_name(tmp_path: Path):
-    with pytest.raises(BadInput, match=r"--train-data .*none\.json: No such file.*manifest\.json"):
+    with pytest.raises(BadInputError, match=r"--train-data .*none\.json: No such file.*manifest\.json"):
         read_manifest(tmp_path / "none.json", "train")
 
 
@@ -93,10 +93,10 @@ def test_missing_and_resized_shards_are_counted_and_the_first_is_named(tmp_path:
     (manifest.parent / shards[1].file).unlink()
     with (manifest.parent / shards[3].file).open("ab") as file:
         file.write(b"\0")
-    with pytest.raises(BadInput, match=rf"2 of 4 shards cannot be used: {shards[1].file}: No such file"):
+    with pytest.raises(BadInputError, match=rf"2 of 4 shards cannot be used: {shards[1].file}: No such file"):
         read_manifest(manifest, "train")
     (manifest.parent / shards[1].file).write_bytes(b"")
-    with pytest.raises(BadInput, match=rf"{shards[1].file} has 0 bytes, not {shards[1].num_bytes:,}"):
+    with pytest.raises(BadInputError, match=rf"{shards[1].file} has 0 bytes, not {shards[1].num_bytes:,}"):
         read_manifest(manifest, "train")
 
 
@@ -106,7 +106,7 @@ def test_another_number_of_samples_than_the_manifests_is_found(tmp_path: Path):
     index = index_of(manifest, tmp_path)
     assert index.check(1) is None
     assert "holds 3 samples, its manifest says 4" in str(index.check(0))
-    with pytest.raises(TrainingFailed, match=r"small-train-000000-\w+\.tar holds 3 samples"):
+    with pytest.raises(WorkFailedError, match=r"small-train-000000-\w+\.tar holds 3 samples"):
         index.picture(0)
 
 
@@ -116,10 +116,10 @@ def test_a_shard_that_vanishes_or_shrinks_during_training_stops_it_by_name(tmp_p
     index = index_of(manifest, tmp_path)
     index.check(0)
     os.truncate(manifest.parent / shards[0].file, 600)
-    with pytest.raises(TrainingFailed, match=r"small-train-000000-\w+\.tar ends before byte"):
+    with pytest.raises(WorkFailedError, match=r"small-train-000000-\w+\.tar ends before byte"):
         index.picture(1)
     (manifest.parent / shards[1].file).unlink()
-    with pytest.raises(TrainingFailed, match=r"small-train-000001-\w+\.tar: No such file.*can be resumed"):
+    with pytest.raises(WorkFailedError, match=r"small-train-000001-\w+\.tar: No such file.*can be resumed"):
         index.picture(3)
 
 

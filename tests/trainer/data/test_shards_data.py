@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from taxonomy.captions import CaptionFields, captions
+from taxonomy.errors import BadInputError, WorkFailedError
 from taxonomy.ranks import RANKS
 from tests.trainer.small_dataset import (
     Members,
@@ -23,7 +24,6 @@ from trainer.data.batch import Batch, DataSettings
 from trainer.data.caption_choice import CaptionPolicy
 from trainer.data.shard_index import dataset_folder
 from trainer.data.shards_data import open_shards
-from trainer.errors import BadInput, TrainingFailed
 
 pytestmark = pytest.mark.torch
 
@@ -102,7 +102,9 @@ def test_spoilt_samples_are_replaced_and_counted(tmp_path: Path):
 def test_a_manifest_that_disagrees_with_its_tars_is_refused_before_training(tmp_path: Path):
     manifest = write_dataset(tmp_path / "data", SIZES)
     change_manifest(manifest, num_samples=10)
-    with pytest.raises(BadInput, match=r"manifest\.json: 1 of 3 shards looked at are bad: .*holds 9 samples.*says 10"):
+    with pytest.raises(
+        BadInputError, match=r"manifest\.json: 1 of 3 shards looked at are bad: .*holds 9 samples.*says 10"
+    ):
         taken(manifest, 1)
 
 
@@ -116,15 +118,15 @@ def test_a_shard_that_disagrees_later_stops_training_by_name(tmp_path: Path):
     unseen[0]["num_samples"], name = 3, unseen[0]["file"]
     broken = manifest.with_name("broken.json")
     broken.write_text(json.dumps(content))
-    with pytest.raises(TrainingFailed, match=rf"{re.escape(name)} holds 2 samples, its manifest says 3"):
+    with pytest.raises(WorkFailedError, match=rf"{re.escape(name)} holds 2 samples, its manifest says 3"):
         taken(broken, 35)
 
 
 def test_a_split_without_shards_and_too_few_pairs_are_refused(tmp_path: Path):
     manifest = write_dataset(tmp_path / "data", SIZES)
-    with pytest.raises(BadInput, match="no shards in split 'val'"):
+    with pytest.raises(BadInputError, match="no shards in split 'val'"):
         taken(manifest, 1, split="val")
-    with pytest.raises(BadInput, match=r"--batch-size 26.*only 25"):
+    with pytest.raises(BadInputError, match=r"--batch-size 26.*only 25"):
         taken(manifest, 1, replace(SETTINGS, batch_size=26))
 
 
@@ -132,7 +134,7 @@ def test_a_kind_that_no_sample_has_is_refused(tmp_path: Path):
     manifest = write_dataset(tmp_path / "data", SIZES, photos=lambda number: photo(number, common_name=None))
     settings = replace(SETTINGS, caption=CaptionPolicy.fixed("sci_com"))
     with pytest.raises(
-        BadInput, match=r"none of 25 items looked at has a caption of kind sci_com; found: .*sci.*taxon"
+        BadInputError, match=r"none of 25 items looked at has a caption of kind sci_com; found: .*sci.*taxon"
     ):
         taken(manifest, 1, settings)
 
@@ -144,6 +146,6 @@ def test_a_position_among_other_shards_is_refused(tmp_path: Path):
     position = data.position()
     data.close()
     open_shards(SETTINGS, ours, "train", 0, 1, position).close()
-    with pytest.raises(BadInput, match="data sha256"):
+    with pytest.raises(BadInputError, match="data sha256"):
         open_shards(SETTINGS, others, "train", 0, 1, position)
     open_shards(SETTINGS, others, "train", 0, 1, {"epoch": 0}).close()

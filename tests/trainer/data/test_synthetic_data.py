@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from taxonomy.captions import CAPTION_KINDS
+from taxonomy.errors import BadInputError
 from tests.trainer.small_dataset import byte_tokens, text_of_tokens
 from trainer.data.batch import Batch, DataSettings
 from trainer.data.synthetic_data import NUM_TAXA, SyntheticSource, open_synthetic
-from trainer.errors import BadInput
 
 pytestmark = pytest.mark.torch
 
@@ -55,7 +55,7 @@ def test_captions_name_the_item():
 
 @pytest.mark.parametrize("num_samples", [None, 0, -5])
 def test_the_number_of_pairs_must_be_given(num_samples: int | None):
-    with pytest.raises(BadInput, match="--train-num-samples"):
+    with pytest.raises(BadInputError, match="--train-num-samples"):
         taken(replace(SETTINGS, num_samples=num_samples), 1)
 
 

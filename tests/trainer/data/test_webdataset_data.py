@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 
+from taxonomy.errors import BadInputError, WorkFailedError
 from tests.trainer.tar_shards import plain_sample, tar_bytes, taxaflow_sample, write_shards
 from trainer.data import webdataset_data, webdataset_shard
 from trainer.data.batch import Batch, DataSettings
 from trainer.data.caption_choice import CaptionPolicy
 from trainer.data.webdataset_data import WebdatasetData, open_webdataset
-from trainer.errors import BadInput, TrainingFailed
 
 pytestmark = pytest.mark.torch
 
@@ -39,7 +39,7 @@ def texts_of(batch: Batch) -> list[str]:
 
 
 BASE = DataSettings(
-    batch_size=4, accum_freq=1, num_workers=0, seed=3, image_size=8, text_of_tokens=codes_of, shuffle_window=5
+    batch_size=4, accum_freq=1, num_workers=0, seed=3, image_size=8, tokens_of_texts=codes_of, shuffle_window=5
 )
 
 
@@ -142,7 +142,7 @@ def test_an_epoch_is_rounded_down_to_optimizer_steps_of_all_workers(pattern):
     data = open_data(settings, pattern)
     assert data.batches_per_epoch == 12  # ceil(50 / 4) = 13, 14 for two workers, 12 for steps of 3
     settings = replace(settings, accum_freq=15)
-    with pytest.raises(BadInput, match="--accum-freq 15"):
+    with pytest.raises(BadInputError, match="--accum-freq 15"):
         open_data(settings, pattern)
 
 
@@ -182,7 +182,7 @@ def test_an_epoch_begun_without_a_position_draws_shards_that_no_epoch_before_it_
 )
 def test_a_position_of_another_order_is_refused_by_name(pattern, changes, num_ranks, named):
     position = open_data(BASE, pattern).position()
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(BadInputError) as error:
         open_data(replace(BASE, **changes), pattern, 0, num_ranks, position)
     assert named in str(error.value)
     assert "--resume-at epoch" in str(error.value)
@@ -191,19 +191,19 @@ def test_a_position_of_another_order_is_refused_by_name(pattern, changes, num_ra
 
 def test_a_position_of_other_shards_or_another_kind_of_data_is_refused(pattern, tmp_path):
     position = open_data(BASE, pattern).position()
-    with pytest.raises(BadInput, match="shard list"):
+    with pytest.raises(BadInputError, match="shard list"):
         open_data(BASE, write_shards(tmp_path, SIZES), 0, 1, position)
-    with pytest.raises(BadInput, match="--resume-at epoch"):
+    with pytest.raises(BadInputError, match="--resume-at epoch"):
         open_data(BASE, pattern, 0, 1, {"step": 4})
     open_data(replace(BASE, num_workers=1), pattern, 0, 1, position)  # one process, here or there
 
 
 def test_more_workers_than_shards_are_refused_by_both_numbers(pattern):
     settings = replace(BASE, num_workers=5)
-    with pytest.raises(BadInput, match=r"--workers 5 .*: 4 \(8 shards, 2 ranks\)"):
+    with pytest.raises(BadInputError, match=r"--workers 5 .*: 4 \(8 shards, 2 ranks\)"):
         open_data(settings, pattern, 0, 2)
     open_data(replace(settings, resampled=True), pattern, 0, 2)
-    with pytest.raises(BadInput, match="--shuffle-window"):
+    with pytest.raises(BadInputError, match="--shuffle-window"):
         open_data(replace(BASE, shuffle_window=0), pattern)
 
 
@@ -284,7 +284,7 @@ def test_samples_that_are_all_useless_end_the_run(tmp_path, monkeypatch, num_wor
     monkeypatch.setattr(webdataset_data, "MAX_BAD_IN_A_ROW", 20)
     pattern = write_shards(tmp_path, [3, 3], sample=lambda number: plain_sample(number)[:1])
     data = open_data(replace(BASE, num_workers=num_workers), pattern)
-    with pytest.raises(TrainingFailed, match=r"20 samples in a row .*no_caption"):
+    with pytest.raises(WorkFailedError, match=r"20 samples in a row .*no_caption"):
         first_batches(data, 1)
 
 
@@ -304,7 +304,7 @@ def test_a_truncated_shard_ends_the_run_behind_the_batches_before_it(tmp_path, n
     path.write_bytes(path.read_bytes()[:-12_000])
     data = open_data(settings, pattern)
     batches = []
-    with closing(data), pytest.raises(TrainingFailed, match=r"002\.tar cannot be read \(3 tries\)") as error:
+    with closing(data), pytest.raises(WorkFailedError, match=r"002\.tar cannot be read \(3 tries\)") as error:
         for batch in islice(data.batches(), 14):
             batches.append(batch)
             data.trained_on(batch)
@@ -322,7 +322,7 @@ def test_a_killed_worker_ends_the_run_resumably(pattern, monkeypatch):
         raise RuntimeError("DataLoader worker (pid(s) 7)\nexited unexpectedly")
 
     monkeypatch.setattr(webdataset_data, "_loader", killed)
-    with pytest.raises(TrainingFailed, match=r"worker \(pid\(s\) 7\) exited unexpectedly$"):
+    with pytest.raises(WorkFailedError, match=r"worker \(pid\(s\) 7\) exited unexpectedly$"):
         first_batches(open_data(BASE, pattern), 1)
 
 
@@ -384,5 +384,5 @@ def test_a_pair_without_taxon_is_refused_where_the_loss_needs_one(tmp_path, num_
     (batch,) = first_batches(open_data(BASE, pattern), 1)
     assert batch.taxon_B.tolist() == [0] * 4
     data = open_data(replace(BASE, needs_taxon=True, num_workers=num_workers), pattern)
-    with pytest.raises(BadInput, match=r"no taxon in sample '\d' of .*000\.tar"):
+    with pytest.raises(BadInputError, match=r"no taxon in sample '\d' of .*000\.tar"):
         first_batches(data, 1)

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from taxonomy.errors import BadInputError
 from tests.trainer.tar_shards import write_shards
 from trainer.data.webdataset_list import ShardList, count_samples, expand_shards
-from trainer.errors import BadInput
 
 pytestmark = pytest.mark.torch
 
@@ -45,7 +45,7 @@ def test_addresses_need_no_file():
 )
 def test_what_cannot_be_understood_is_named(tmp_path, data, factors, resampled, message):
     write_shards(tmp_path, [1])
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(BadInputError) as error:
         expand_shards(data.format(dir=tmp_path), factors, resampled)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
@@ -79,7 +79,7 @@ def test_a_source_is_counted_by_sizes_of_its_own_or_else_by_those_of_the_first(t
 def test_len_is_the_second_choice_and_the_flag_the_last(tmp_path):
     shards = expand_shards(write_shards(tmp_path, [3, 4]))
     (tmp_path / "sizes.json").unlink()
-    with pytest.raises(BadInput, match="--train-num-samples"):
+    with pytest.raises(BadInputError, match="--train-num-samples"):
         count_samples(shards, None)
     assert count_samples(shards, 6) == 6
     (tmp_path / "__len__").write_text("21\n")
@@ -91,15 +91,15 @@ def test_len_is_the_second_choice_and_the_flag_the_last(tmp_path):
 def test_unusable_sizes_are_refused(tmp_path, content):
     shards = expand_shards(write_shards(tmp_path, [3, 4]))
     (tmp_path / "sizes.json").write_text(content)
-    with pytest.raises(BadInput, match=r"sizes\.json"):
+    with pytest.raises(BadInputError, match=r"sizes\.json"):
         count_samples(shards, 100)
 
 
 def test_unusable_len_and_empty_sets_are_refused(tmp_path):
     shards = expand_shards(write_shards(tmp_path, [0]))
-    with pytest.raises(BadInput, match="at least 1"):
+    with pytest.raises(BadInputError, match="at least 1"):
         count_samples(shards, None)
     (tmp_path / "sizes.json").unlink()
     (tmp_path / "__len__").write_text("many")
-    with pytest.raises(BadInput, match="__len__"):
+    with pytest.raises(BadInputError, match="__len__"):
         count_samples(shards, 100)

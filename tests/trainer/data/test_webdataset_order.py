@@ -4,10 +4,10 @@ from itertools import islice, pairwise
 
 import pytest
 
+from taxonomy.errors import WorkFailedError
 from tests.trainer.tar_shards import write_shards
 from trainer.data.webdataset_list import ShardList, expand_shards
 from trainer.data.webdataset_order import Cursor, Order, ordered_samples
-from trainer.errors import TrainingFailed
 
 pytestmark = pytest.mark.torch
 
@@ -178,5 +178,5 @@ def test_draws_of_ranks_and_workers_are_independent_and_runs_of_shards_are_not(s
 @pytest.mark.parametrize("resampled", [False, True])
 def test_shards_without_samples_end_the_run_instead_of_being_read_forever(tmp_path, resampled):
     empty = expand_shards(write_shards(tmp_path, [0, 0]))
-    with pytest.raises(TrainingFailed, match="no sample in"):
+    with pytest.raises(WorkFailedError, match="no sample in"):
         next(ordered_samples(order_of(empty, resampled), Cursor(0)))

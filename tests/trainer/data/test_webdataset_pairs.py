@@ -17,7 +17,7 @@ pytestmark = pytest.mark.torch
 
 def settings_of(caption: CaptionPolicy) -> DataSettings:
     return DataSettings(
-        batch_size=1, accum_freq=1, num_workers=0, seed=0, image_size=8, text_of_tokens=list, caption=caption
+        batch_size=1, accum_freq=1, num_workers=0, seed=0, image_size=8, tokens_of_texts=list, caption=caption
     )  # pyright: ignore
 
 

@@ -8,10 +8,10 @@ from itertools import islice
 
 import pytest
 
+from taxonomy.errors import WorkFailedError
 from tests.trainer.tar_shards import plain_sample, tar_bytes, taxaflow_sample, write_shards
 from trainer.data import webdataset_shard
 from trainer.data.webdataset_shard import read_shard
-from trainer.errors import TrainingFailed
 
 pytestmark = pytest.mark.torch
 
@@ -66,7 +66,7 @@ def test_the_first_samples_are_skipped(tmp_path):
     write_shards(tmp_path, [5])
     assert keys(read_shard(f"{tmp_path}/000.tar", skip=3)) == ["3", "4"]
     assert keys(read_shard(f"{tmp_path}/000.tar", skip=5)) == []
-    with pytest.raises(TrainingFailed, match="5 samples now and had at least 6"):
+    with pytest.raises(WorkFailedError, match="5 samples now and had at least 6"):
         list(read_shard(f"{tmp_path}/000.tar", skip=6))
 
 
@@ -92,7 +92,7 @@ def test_a_tar_cut_off_anywhere_is_never_taken_for_a_whole_one(tmp_path):
     end += -end % 512  # where the end marker begins
     for length in range(0, end + 1, 128):
         path.write_bytes(whole[:length])
-        with pytest.raises(TrainingFailed, match=r"000\.tar cannot be read \(3 tries\)") as error:
+        with pytest.raises(WorkFailedError, match=r"000\.tar cannot be read \(3 tries\)") as error:
             list(read_shard(str(path)))
         assert "\n" not in str(error.value)
     for length in range(end + 512, len(whole) + 1, 512):
@@ -104,7 +104,7 @@ def test_rubbish_between_members_and_compressed_cuts_are_noticed(tmp_path):
     path = tmp_path / "000.tar"
     rubbish = tar_bytes(plain_sample(0)).rstrip(b"\0")
     path.write_bytes(rubbish + b"\0" * (-len(rubbish) % 512) + b"x" * 512 + tar_bytes(plain_sample(1)))
-    with pytest.raises(TrainingFailed, match="broken or cut off"):
+    with pytest.raises(WorkFailedError, match="broken or cut off"):
         list(read_shard(str(path)))
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
@@ -116,12 +116,12 @@ def test_rubbish_between_members_and_compressed_cuts_are_noticed(tmp_path):
     assert keys(read_shard(str(path))) == ["0", "1"]
     for length in range(0, len(buffer.getvalue()) - 64, 101):
         path.write_bytes(buffer.getvalue()[:length])
-        with pytest.raises(TrainingFailed):
+        with pytest.raises(WorkFailedError):
             list(read_shard(str(path)))
 
 
 def test_a_missing_shard_is_named():
-    with pytest.raises(TrainingFailed, match=r"/nowhere/000\.tar"):
+    with pytest.raises(WorkFailedError, match=r"/nowhere/000\.tar"):
         list(read_shard("/nowhere/000.tar"))
 
 
@@ -132,9 +132,9 @@ def test_http_is_read_and_a_broken_transfer_goes_on_where_it_stopped():
         assert keys(read_shard(url)) == [str(number) for number in range(200)]
     with server_of([whole[: len(whole) // 3], whole[: len(whole) // 2], whole]) as url:
         assert keys(read_shard(url)) == [str(number) for number in range(200)]
-    with server_of([whole[: len(whole) // 2]] * 3 + [whole]) as url, pytest.raises(TrainingFailed, match="http://"):
+    with server_of([whole[: len(whole) // 2]] * 3 + [whole]) as url, pytest.raises(WorkFailedError, match="http://"):
         list(read_shard(url))
-    with server_of([None]) as url, pytest.raises(TrainingFailed, match="exit status: 22"):
+    with server_of([None]) as url, pytest.raises(WorkFailedError, match="exit status: 22"):
         list(read_shard(url))
 
 
@@ -145,9 +145,9 @@ def test_commands_are_read_and_their_failure_is_noticed(tmp_path):
     padded = tmp_path / "padded.tar"  # what stands behind the end marker is more than a pipe holds
     padded.write_bytes((tmp_path / "000.tar").read_bytes() + b"\0" * 1_000_000)
     assert keys(read_shard(f"pipe:exec cat {padded}")) == ["0", "1", "2", "3"]
-    with pytest.raises(TrainingFailed, match="exit 3"):
+    with pytest.raises(WorkFailedError, match="exit 3"):
         list(read_shard(f"pipe:cat {path}; exit 3"))
-    with pytest.raises(TrainingFailed, match="exit status: 7"):
+    with pytest.raises(WorkFailedError, match="exit status: 7"):
         list(read_shard(f"pipe:head -c 3000 {path}; exit 7"))
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from taxonomy.errors import BadInputError
 from tests.conftest import PROJECT
-from trainer.errors import BadInput
 from trainer.record.reports import ReportSettings, check_reports, open_reports
 
 pytestmark = pytest.mark.torch
@@ -51,13 +51,15 @@ def test_reports_are_named_as_published(report_to, kinds, has_wandb):
 @pytest.mark.parametrize("report_to", ["wandb", "all", "tensorboard,wandb"])
 def test_a_missing_wandb_is_said_with_the_command(report_to, has_wandb):
     has_wandb(False)
-    with pytest.raises(BadInput, match=r"wandb is not installed; pip install wandb, or use --report-to tensorboard"):
+    with pytest.raises(
+        BadInputError, match=r"wandb is not installed; pip install wandb, or use --report-to tensorboard"
+    ):
         check_reports(report_to)
     assert check_reports("tensorboard") == ("tensorboard",)
 
 
 def test_an_unknown_report_is_refused():
-    with pytest.raises(BadInput, match="--report-to tensorbord: unknown; use tensorboard, wandb, all or none"):
+    with pytest.raises(BadInputError, match="--report-to tensorbord: unknown; use tensorboard, wandb, all or none"):
         check_reports("tensorbord")
 
 
@@ -90,12 +92,12 @@ def test_no_report_no_file(tmp_path):
 WANDB = """
 import sys
 from pathlib import Path
-from trainer.errors import BadInput
+from taxonomy.errors import BadInputError
 from trainer.record.reports import ReportSettings, open_reports
 folder = Path(sys.argv[1])
 try:
     [report] = open_reports(ReportSettings(("wandb",), "run", folder, folder / "tensorboard", config={"lr": 0.1}), None)
-except BadInput as error:
+except BadInputError as error:
     sys.exit(f"bad input: {error}")
 report.write({"train/loss": 1.25}, 7)
 report.write({"train/loss": 1.5}, 3)

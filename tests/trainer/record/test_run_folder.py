@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from taxonomy.errors import BadInputError
 from tests.conftest import PROJECT
-from trainer.errors import BadInput
 from trainer.record.run_folder import RunFolder, default_name
 
 
@@ -40,7 +40,7 @@ def test_a_name_is_used_once_unless_resumed(tmp_path):
     first.release()
     before = everything(tmp_path)
     for method in (lambda run: run.check(None), lambda run: run.claim(None, "second")):
-        with pytest.raises(BadInput, match=r"--name run: there is such a run.*--resume latest"):
+        with pytest.raises(BadInputError, match=r"--name run: there is such a run.*--resume latest"):
             method(RunFolder(tmp_path, "run"))
     assert everything(tmp_path) == before
     assert first.config.read_text() == "first"
@@ -52,7 +52,7 @@ def test_a_name_is_used_once_unless_resumed(tmp_path):
 @pytest.mark.parametrize("trace", ["train.jsonl", "checkpoints", "config.toml"])
 def test_any_trace_of_a_run_makes_its_name_taken(tmp_path, trace):
     (tmp_path / "run" / trace).mkdir(parents=True)
-    with pytest.raises(BadInput, match="there is such a run"):
+    with pytest.raises(BadInputError, match="there is such a run"):
         RunFolder(tmp_path, "run").check(None)
 
 
@@ -73,13 +73,13 @@ def test_a_checkpoint_of_its_own_goes_on_and_one_of_another_run_begins(tmp_path,
     monkeypatch.chdir(tmp_path / "logs")
     assert RunFolder(Path(), "run").goes_on("run/checkpoints/step_000010")
     run.check(str(own))
-    with pytest.raises(BadInput, match="there is such a run"):
+    with pytest.raises(BadInputError, match="there is such a run"):
         run.check(str(tmp_path / "elsewhere.pt"))
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "/a", "a/", "a\0b"])
 def test_a_name_that_is_no_folder_name_is_refused(tmp_path, name):
-    with pytest.raises(BadInput, match="plain name of a folder"):
+    with pytest.raises(BadInputError, match="plain name of a folder"):
         RunFolder(tmp_path, name).claim(None, "")
     assert everything(tmp_path) == []
 
@@ -87,7 +87,7 @@ def test_a_name_that_is_no_folder_name_is_refused(tmp_path, name):
 def test_logs_that_are_no_folder_are_refused(tmp_path):
     (tmp_path / "file").write_text("")
     for logs in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(BadInput, match=r"--logs .*cannot be written"):
+        with pytest.raises(BadInputError, match=r"--logs .*cannot be written"):
             RunFolder(logs, "run").check(None)
 
 
@@ -116,7 +116,7 @@ def test_a_live_process_holds_its_run_and_a_killed_one_does_not(tmp_path):
             assert holder.stdout is not None
             pid = int(holder.stdout.readline())
             run = RunFolder(tmp_path, "run")
-            with pytest.raises(BadInput, match=rf"--name run: process {pid} on .* since 20.* trains in"):
+            with pytest.raises(BadInputError, match=rf"--name run: process {pid} on .* since 20.* trains in"):
                 run.claim("latest", "ours")
             assert run.config.read_text() == "theirs"
             holder.send_signal(signal.SIGKILL)  # not its worker
@@ -131,7 +131,7 @@ def test_a_live_process_holds_its_run_and_a_killed_one_does_not(tmp_path):
 def test_a_run_can_be_claimed_once_in_a_process_and_again_when_released(tmp_path):
     first, second = RunFolder(tmp_path, "run"), RunFolder(tmp_path, "run")
     first.claim(None, "1")
-    with pytest.raises(BadInput, match=str(os.getpid())):
+    with pytest.raises(BadInputError, match=str(os.getpid())):
         second.claim("latest", "2")
     first.release()
     second.claim("latest", "2")
@@ -140,7 +140,7 @@ def test_a_run_can_be_claimed_once_in_a_process_and_again_when_released(tmp_path
 def test_a_disk_that_refuses_is_bad_input_and_not_held(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".config.toml.tmp").mkdir()  # in the way of the temporary file
-    with pytest.raises(BadInput, match=r"--logs .*cannot be written: "):
+    with pytest.raises(BadInputError, match=r"--logs .*cannot be written: "):
         RunFolder(tmp_path, "run").claim(None, "")
     (tmp_path / "run" / ".config.toml.tmp").rmdir()
     RunFolder(tmp_path, "run").claim(None, "")

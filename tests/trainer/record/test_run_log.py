@@ -155,7 +155,7 @@ def test_each_line_is_one_write(file, monkeypatch):
 FULL = """
 import resource, sys
 from pathlib import Path
-from trainer.errors import TrainingFailed
+from taxonomy.errors import WorkFailedError
 from trainer.record.run_log import RunLog
 file = Path(sys.argv[1])
 log = RunLog(file, [], 10, 1)
@@ -163,7 +163,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 for step in range(100):
     try:
         log.event("x", step)
-    except TrainingFailed as error:
+    except WorkFailedError as error:
         sys.exit(str(error))
 """
 

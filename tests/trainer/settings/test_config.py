@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from trainer.errors import BadInput
+from taxonomy.errors import BadInputError
 from trainer.settings import config as configs
 from trainer.settings.config import TrainConfig, check_device, check_ranks, from_toml, load
 from trainer.settings.flags import ACCEPTED
@@ -36,7 +36,7 @@ def loaded(line):
 
 
 def refusal(**values):
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(BadInputError) as refused:
         TrainConfig(**values)
     assert "\n" not in str(refused.value)
     return str(refused.value)
@@ -266,7 +266,7 @@ def test_upsampling_needs_one_factor_per_source(factors):
     ],
 )
 def test_files_that_are_not_there_are_refused_on_loading_alone(in_folder, line, message):
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(BadInputError) as refused:
         loaded(line)
     assert str(refused.value).startswith(message)
     assert loaded("--train-data manifest.json --val-data 'v/{0..1}.tar' --imagenet-val classes --logs classes")
@@ -325,15 +325,17 @@ def test_toml_that_is_none_or_has_a_wrong_key_is_refused():
         ("lr 3", "config.toml: not valid TOML"),
         ("lrr = 3", "config.toml: unknown key lrr; did you mean lr?"),
     ):
-        with pytest.raises(BadInput, match=message):
+        with pytest.raises(BadInputError, match=message):
             from_toml(text)
 
 
 def test_a_device_refuses_what_it_cannot_do():
     for device in ("cpu", "mps"):
-        with pytest.raises(BadInput, match=f"--precision amp needs CUDA, this is {device}: use --precision amp_bf16"):
+        with pytest.raises(
+            BadInputError, match=f"--precision amp needs CUDA, this is {device}: use --precision amp_bf16"
+        ):
             check_device(TrainConfig(**TARS, precision="amp"), device)
-        with pytest.raises(BadInput, match=f"--dist-backend nccl needs CUDA, this is {device}: use gloo"):
+        with pytest.raises(BadInputError, match=f"--dist-backend nccl needs CUDA, this is {device}: use gloo"):
             check_device(TrainConfig(**TARS, dist_backend="nccl"), device)
         check_device(TrainConfig(**TARS, precision="amp_bf16", dist_backend="gloo"), device)
         check_device(TrainConfig(**TARS), device)
@@ -343,7 +345,7 @@ def test_a_device_refuses_what_it_cannot_do():
 def test_multi_positive_over_several_ranks_needs_gradients_through_the_gathering():
     config = TrainConfig(**TARS, loss="multi_positive")
     check_ranks(config, 1)
-    with pytest.raises(BadInput, match="--loss multi_positive on 3 ranks needs --gather-with-grad"):
+    with pytest.raises(BadInputError, match="--loss multi_positive on 3 ranks needs --gather-with-grad"):
         check_ranks(config, 3)
     check_ranks(dataclasses.replace(config, gather_with_grad=True), 3)
     check_ranks(dataclasses.replace(config, loss="infonce"), 3)

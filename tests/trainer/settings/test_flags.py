@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
+from taxonomy.errors import BadInputError
 from tests.conftest import PROJECT
-from trainer.errors import BadInput
 from trainer.settings.flag import Status, published
 from trainer.settings.flags import ACCEPTED, FLAGS, REFUSED, nearest, parse, to_markdown
 from trainer.settings.own_flags import OWN
@@ -69,7 +69,7 @@ def test_every_published_flag_parses_as_the_published_parser_took_it():
         words = [name, *several.get(name, [] if kind == "bool" else [typed.get(kind, "")])]
         field = name[2:].replace("-", "_")
         if field in REFUSED:
-            with pytest.raises(BadInput, match=rf"^{name} is not supported: .*(: |choose|start|train)"):
+            with pytest.raises(BadInputError, match=rf"^{name} is not supported: .*(: |choose|start|train)"):
                 parse(words)
         else:
             assert list(parse(words)) == [field]
@@ -94,7 +94,7 @@ def test_a_switch_can_be_put_out_except_where_no_recipe_puts_it_on():
     assert parse(["--local-loss", "--no-grad-checkpointing"]) == {"local_loss": True, "grad_checkpointing": False}
     assert parse(["--no-set-device-rank"]) == {"no_set_device_rank": True}
     for name in ("--no-debug", "--no-force", "--no-no-set-device-rank", "--no-horovod"):
-        with pytest.raises(BadInput, match=f"unknown flag {name}"):
+        with pytest.raises(BadInputError, match=f"unknown flag {name}"):
             parse([name])
 
 
@@ -114,7 +114,7 @@ def test_a_switch_can_be_put_out_except_where_no_recipe_puts_it_on():
     ],
 )
 def test_a_typing_error_is_one_line_that_names_what_was_meant(words, message):
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(BadInputError) as refused:
         parse(words)
     assert str(refused.value) == message
     assert refused.value.exit_code == 2

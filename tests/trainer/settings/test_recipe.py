@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from trainer.errors import BadInput
+from taxonomy.errors import BadInputError
 from trainer.settings import recipe
 from trainer.settings.config import TrainConfig, load
 
@@ -69,13 +69,13 @@ def test_a_recipe_can_be_any_toml_file_and_leaves_out_where_it_came_from_itself(
 
 
 def test_a_recipe_that_is_not_there_is_answered_with_those_that_are():
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(BadInputError) as refused:
         recipe.find("bt-clip-0")
     assert str(refused.value) == (
         "--recipe 'bt-clip-0': no such recipe or file; built in are bt-clip-b, bt-clip-m, bt-clip-o, tiny; "
         "did you mean bt-clip-o?"
     )
-    with pytest.raises(BadInput, match="no such recipe or file"):
+    with pytest.raises(BadInputError, match="no such recipe or file"):
         load(["--recipe", "", "--train-data", "a.tar"])
 
 
@@ -94,7 +94,7 @@ def test_a_recipe_that_is_not_there_is_answered_with_those_that_are():
 def test_a_file_that_is_no_recipe_is_refused_in_one_line_with_its_name(tmp_path, content, message):
     path = tmp_path / "mine.toml"
     path.write_bytes(content)
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(BadInputError) as refused:
         recipe.read(str(path))
     assert message in str(refused.value)
     assert str(path) in str(refused.value)
@@ -104,7 +104,7 @@ def test_a_file_that_is_no_recipe_is_refused_in_one_line_with_its_name(tmp_path,
 def test_a_wrong_value_in_a_recipe_is_refused_by_its_flag(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("batch_size = '128'\ntrain_data = 'a.tar'")
-    with pytest.raises(BadInput, match="--batch-size '128' does not fit: give a whole number"):
+    with pytest.raises(BadInputError, match="--batch-size '128' does not fit: give a whole number"):
         load(["--recipe", str(path)])
     assert load(["--recipe", str(path), "--batch-size", "128"]) == TrainConfig(
         recipe=str(path), batch_size=128, train_data="a.tar"

@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from trainer.errors import TrainingFailed
+from taxonomy.errors import WorkFailedError
 from trainer.steps.guard import MAX_IN_A_ROW, Guard, TooManyBadSteps
 
 NAN, INF = math.nan, math.inf
@@ -53,7 +53,7 @@ def test_ten_in_a_row_end_the_run_and_a_good_one_starts_the_count_again():
         TooManyBadSteps, match=r"10 steps in a row were bad.*gradient norm is inf.*--resume latest"
     ) as seen:
         guard.judge(1.0, INF)
-    assert isinstance(seen.value, TrainingFailed)
+    assert isinstance(seen.value, WorkFailedError)
     assert "\n" not in str(seen.value)
     assert guard.skipped_steps == 3 * 9 + 10
 

@@ -9,10 +9,10 @@ from open_clip.loss import ClipLoss, SigLipLoss
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from taxonomy.errors import BadInputError
 from tests.trainer.pairs import Pairs, given_pairs, random_pairs, unique_pairs
 from tests.trainer.two_ranks import ONE_RANK, on_two_ranks
 from trainer.distributed import Ranks
-from trainer.errors import BadInput
 from trainer.steps import loss as loss_module
 from trainer.steps.loss import check_loss, infonce, multi_positive, scale_of, siglip
 
@@ -316,7 +316,7 @@ def test_siglip_says_that_it_ignores_flags(caplog: pytest.LogCaptureFixture):
     ],
 )
 def test_what_cannot_train_is_refused(loss: str, ranks: Ranks, says: str):
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(BadInputError, match=says):
         check_loss(loss, False, False, ranks, None)
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from taxonomy.errors import BadInputError
 from tests.trainer.two_ranks import ONE_RANK, on_two_ranks
 from trainer.distributed import Ranks
-from trainer.errors import BadInput
 from trainer.steps.loss import infonce, multi_positive, scale_of, siglip
 from trainer.steps.step import ModelParts, StepInputs, StepSettings, step_inputs, train_step
 
@@ -132,7 +132,7 @@ def _on_a_rank(ranks: Ranks) -> dict:
         found[name, "1"] = _step(TinyClip(), _as_one(batches), name, ranks)
     try:
         train_step(TinyClip().parts(), _as_one(batches), StepSettings("multi_positive"), ranks)
-    except BadInput as error:
+    except BadInputError as error:
         found["refused"] = str(error)
     return found
 
