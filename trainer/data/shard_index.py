@@ -3,8 +3,10 @@
 import json
 import os
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,14 +42,31 @@ def read_manifest(path: Path, split: str) -> list[ManifestShard]:
         known = ", ".join(name for name, listed in splits.items() if listed) or "none"
         raise BadInputError(f"--train-data {path}: no shards in split {split!r}; splits with shards: {known}")
     try:
-        names = [field.name for field in fields(ManifestShard)]
-        shards = [ManifestShard(**{name: listed[name] for name in names}) for listed in splits[split]]
-    except (KeyError, TypeError) as error:
+        shards = [_entry(listed) for listed in splits[split]]
+    except (KeyError, TypeError, ValueError) as error:
         raise BadInputError(
             f"--train-data {path}: an entry of split {split!r} is not as expected: {error!r}"
         ) from error
+    if len({shard.file for shard in shards}) < len(shards):
+        raise BadInputError(
+            f"--train-data {path}: split {split!r} lists a shard twice; use the manifest as the download wrote it"
+        )
     _check_files(path, shards)
     return shards
+
+
+def _entry(listed: Mapping[str, object]) -> ManifestShard:
+    """One shard of a manifest.
+
+    Raises:
+        KeyError, TypeError: a value is missing, or it is no mapping.
+        ValueError: a value is of another type than the manifest's.
+    """
+    values: dict[str, Any] = {field.name: listed[field.name] for field in fields(ManifestShard)}
+    for field in fields(ManifestShard):
+        if type(values[field.name]) is not field.type:
+            raise ValueError(f"{field.name} is {values[field.name]!r}")
+    return ManifestShard(**values)
 
 
 def dataset_folder(manifest: Path) -> Path:

@@ -82,6 +82,24 @@ def test_an_unusable_manifest_is_refused(tmp_path: Path, content: bytes, message
         read_manifest(path, "train")
 
 
+@pytest.mark.parametrize(
+    "field, value",
+    [("num_samples", None), ("num_samples", "7"), ("num_samples", True), ("file", None), ("sha256", None), ("file", 3)],
+)
+def test_a_manifest_with_a_value_of_another_type_is_refused(tmp_path: Path, field: str, value: object):
+    manifest = write_dataset(tmp_path / "data", SIZES)
+    change_manifest(manifest, **{field: value})
+    with pytest.raises(BadInputError, match=rf"split 'train' is not as expected: ValueError.*{field} is {value!r}"):
+        read_manifest(manifest, "train")
+
+
+def test_a_shard_that_is_listed_twice_is_refused(tmp_path: Path):
+    manifest = write_dataset(tmp_path / "data", SIZES)
+    change_manifest(manifest, file=read_manifest(manifest, "train")[1].file)
+    with pytest.raises(BadInputError, match="lists a shard twice"):
+        read_manifest(manifest, "train")
+
+
 def test_a_missing_manifest_is_refused_by_name(tmp_path: Path):
     with pytest.raises(BadInputError, match=r"--train-data .*none\.json: No such file.*manifest\.json"):
         read_manifest(tmp_path / "none.json", "train")
