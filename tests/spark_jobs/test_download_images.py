@@ -15,6 +15,7 @@ from spark_jobs.commit_shards import ShardStore
 from spark_jobs.config import DownloadConfig
 from spark_jobs.tables import DOWNLOADS, PHOTOS, SELECTIONS, SHARD_PLAN, SHARDS
 from taxonomy.errors import BadInputError, WorkFailedError
+from tests import small_disk as disks
 from tests.fault_server import FaultServer, first, ok, status
 from tests.picture_bodies import jpeg
 from tests.spark_jobs.small_root import (
@@ -282,13 +283,8 @@ def test_shards_that_cannot_be_written_end_the_run_and_the_next_one_goes_on(spar
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("cannot mount a small disk here")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a worker may still have a file open
+    with disks.small_disk(tmp_path / "disk", "64k") as folder:
+        yield folder
 
 
 def test_a_full_scratch_disk_ends_the_run_and_the_next_one_goes_on(spark, server, root, small_disk):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import small_disk as disks
 from tests.trainer.rank_processes import Launch, RankPlan, finish
 from tests.trainer.small_runs import assert_as_never_stopped, events, saved_steps, write_data, write_recipe
 from trainer.checkpoints.checkpoint import newest_valid
@@ -25,13 +26,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MB: two checkpoints and a half."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("cannot mount a small disk here")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disks.small_disk(tmp_path / "disk", "24m") as folder:
+        yield folder
 
 
 def test_a_full_disk_ends_a_run_that_goes_on_when_there_is_room(tmp_path, undisturbed, small_disk):

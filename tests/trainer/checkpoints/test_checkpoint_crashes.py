@@ -5,7 +5,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from taxonomy.errors import WorkFailedError
+from tests import small_disk as disks
 from tests.trainer.checkpoint_contents import content_of, is_same
 from trainer.checkpoints import checkpoint
 from trainer.checkpoints.checkpoint import CheckpointContent
@@ -128,13 +128,8 @@ def test_a_process_killed_at_any_time_leaves_good_checkpoints(tmp_path, processe
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("cannot mount a small disk here")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disks.small_disk(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
 def test_a_full_disk_fails_with_one_line_and_harms_nothing(small_disk):
