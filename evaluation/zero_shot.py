@@ -15,7 +15,7 @@ import torch
 
 from evaluation.encoder import Encoder
 from evaluation.facts import ModelFacts
-from evaluation.intervals import Metric, accuracy, balanced_accuracy, wilson
+from evaluation.metrics.intervals import Metric, accuracy, balanced_accuracy, wilson
 from evaluation.labelled_images import ImageBatch, LabelledImages, image_batches
 from evaluation.random_state import random_state_kept
 from taxonomy.errors import BadInputError

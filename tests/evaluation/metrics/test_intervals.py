@@ -3,7 +3,7 @@ from math import sqrt
 
 import pytest
 
-from evaluation.intervals import NOTHING, accuracy, balanced_accuracy, wilson
+from evaluation.metrics.intervals import NOTHING, accuracy, balanced_accuracy, wilson
 
 
 def test_accuracy_of_a_hand_worked_case():

@@ -1,0 +1,1 @@
+"""Where pictures and labels come from: the nine benchmarks, folders, CSV files, shards."""

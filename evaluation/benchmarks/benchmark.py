@@ -1,0 +1,71 @@
+"""What a benchmark is: where its rows come from and which classifications of them it publishes.
+
+Shapes: R rows.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+NINE_LEVELS = (
+    "kingdom",
+    "phylum",
+    "class",
+    "order",
+    "family",
+    "genus",
+    "species",
+    "scientific_name",
+    "common_name",
+)
+"""The published values of `--taxon` for benchmarks with a taxonomy; `species` is the bare epithet, as published."""
+
+LABEL = "label"
+"""The level of benchmarks whose rows carry one label."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A benchmark's rows, as columns of equal length R, in the order of its file.
+
+    Attributes:
+        keys: what tells the row's picture from others: the path in the file, the photo id, or the member of a shard.
+        sources: the picture's file, or its bytes' reader (a shard's member); None where no file was found.
+        labels: level -> label per row as in the file, None where the file has none.
+        lineage: rank -> name per row, cleaned; no entry where the file has no such column.
+        common_names: per row, cleaned; empty where the file has no such column.
+        pairs: Confounding alone: the pair that each row's choice is between.
+    """
+
+    keys: Sequence[str]
+    sources: "Sequence[Path | Callable[[], bytes] | None]"
+    labels: Mapping[str, Sequence[str | None]]
+    lineage: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    common_names: Sequence[str | None] = ()
+    pairs: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark with its rows.
+
+    Attributes:
+        name: of the registry ("biotrove_unseen").
+        rows: read and matched with their pictures.
+        levels: those that can be asked for.
+        headline: the level of the published figures.
+        corrections: (level, old, new) of the class list `fixed`; level "*" for any.
+        log_name: prefix of its keys in results.jsonl and wandb, as published ("arbor-rare").
+        images_root: where its pictures lie; None for shards.
+    """
+
+    name: str
+    rows: Rows
+    levels: tuple[str, ...]
+    headline: str
+    corrections: Sequence[tuple[str, str, str]] = ()
+    log_name: str = ""
+    images_root: Path | None = None

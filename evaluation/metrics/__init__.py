@@ -1,0 +1,1 @@
+"""Guesses to figures with intervals. NumPy and SciPy only."""

@@ -1,0 +1,1 @@
+"""Figures to files: one JSON per task, the published lines, wandb."""

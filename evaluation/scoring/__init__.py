@@ -1,0 +1,1 @@
+"""Pictures and class names to embeddings, embeddings to guesses."""
