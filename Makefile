@@ -4,7 +4,7 @@ BIN := .venv/bin
 DONE := .venv/.set-up-done
 TESTS := $(BIN)/python -m pytest -q -n $${TEST_PROCESSES:-2} --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo train test test-long lint bench notebooks clean
+.PHONY: help setup demo train eval test test-long lint bench notebooks clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,11 @@ demo: $(DONE)  ## Metadata to verified shards on the sample to a small model, wi
 train: $(DONE)  ## Train RECIPE (tiny) on DATA (the demo's manifest) as run NAME in LOGS; FLAGS are passed on
 	@$(BIN)/taxaflow train --recipe $(or $(RECIPE),tiny) --train-data $(or $(DATA),demo_output/shards/demo/manifest.json) \
 		--logs $(or $(LOGS),demo_output/runs) --name $(or $(NAME),demo) --resume latest $(FLAGS)
+
+eval: $(DONE)  ## Evaluate MODEL (the demo's) on the split SPLIT (test) of DATA into RESULTS; FLAGS are passed on
+	@$(BIN)/taxaflow eval --resume $(or $(MODEL),demo_output/runs/demo) --out $(or $(RESULTS),demo_output/eval) \
+		--shards $(or $(DATA),demo_output/shards/demo/manifest.json) --split $(or $(SPLIT),test) $(FLAGS)
+	@$(BIN)/taxaflow report $(or $(RESULTS),demo_output/eval)
 
 test: $(DONE)  ## All tests that a change must pass, two processes at a time
 	@$(TESTS) -m 'not long'

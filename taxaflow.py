@@ -1,8 +1,14 @@
 """The `taxaflow` console command: wiring only."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from spark_jobs import cli as data_cli
+from taxonomy.ending import ending
+
+_FLAGS_OF_ITS_OWN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,15 +19,37 @@ app.add_typer(data_cli.app, name="data")
 app.command("doctor")(data_cli.doctor)
 
 
-@app.command(
-    "train",
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
-)
+@app.command("train", context_settings=_FLAGS_OF_ITS_OWN)
 def train(context: typer.Context) -> None:
     """Train a CLIP model on shards: taxaflow train --recipe tiny --train-data data/shards/birds/manifest.json."""
     from trainer.cli import main as train_main
 
     train_main(context.args)
+
+
+@app.command("eval", context_settings=_FLAGS_OF_ITS_OWN)
+def evaluate(context: typer.Context) -> None:
+    """Evaluate models on benchmarks: taxaflow eval --baseline bioclip --fungi --images-root photos."""
+    from evaluation.cli import main as eval_main
+
+    eval_main(context.args)
+
+
+@app.command("report")
+def report(
+    results: Annotated[Path, typer.Argument(help="The folder that taxaflow eval wrote.", metavar="RESULTS")],
+    out: Annotated[Path | None, typer.Option(help="The page (default: report.html in the folder).")] = None,
+    against: Annotated[str | None, typer.Option(help="A model by its name: differences to it, paired.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+) -> None:
+    """Make one self-contained HTML page of result files.
+
+    Example: taxaflow report results --against "OpenAI CLIP"
+    """
+    with ending(debug, (typer.Exit,)):
+        from evaluation.cli import print_report
+
+        print_report(results, out, against)
 
 
 @app.callback()

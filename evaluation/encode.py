@@ -1,7 +1,7 @@
 """Pictures and texts to unit embeddings, for any open_clip two-tower model, in training and out of it.
 
 Texts come trimmed to the longest of their batch: behind the end token nothing reaches the embedding, so the rest of
-the context is never computed.
+the context is never computed. Of many texts, equal beginnings are computed once.
 
 Shapes: V texts, L tokens, N pictures, H x W pixels, C channels, D embedding.
 """
@@ -10,16 +10,22 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from evaluation.facts import ModelFacts
+from evaluation.scoring.preprocess import Preprocess
+from evaluation.shared_prefixes import can_share, encode_tree, tree_of
 
 Tokenizer = Callable[[list[str]], torch.Tensor]
 
 
 def to_input(
-    image_NHWC: torch.Tensor, facts: ModelFacts, device: str | torch.device, dtype: torch.dtype = torch.float32
+    image_NHWC: torch.Tensor,
+    facts: ModelFacts | Preprocess,
+    device: str | torch.device,
+    dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
     """The model's input [N, C, H, W] on the device: pixels / 255, minus mean, over std.
 
@@ -101,7 +107,10 @@ def _trimmed(model: Any, token_VL: torch.Tensor) -> torch.Tensor:
     x_VLW = tower.ln_final(tower.transformer(x_VLW, attn_mask=tower.attn_mask[:length, :length]))
     pool = getattr(tower, "text_pool_type", None) or tower.pool_type
     end = getattr(tower, "text_eos_id", None) or getattr(tower, "eos_id", None)
-    x_VW = text_global_pool(x_VLW, token_VL, pool, eos_token_id=end)
+    return _projected(tower, text_global_pool(x_VLW, token_VL, pool, eos_token_id=end))
+
+
+def _projected(tower: Any, x_VW: torch.Tensor) -> torch.Tensor:
     projection = tower.text_projection
     if projection is None:
         return x_VW
@@ -113,21 +122,38 @@ def encode_texts(
 ) -> torch.Tensor:
     """Unit embeddings [V, D], float32 on the device, in the order of the texts.
 
-    Batches are made of texts of like length and trimmed to their longest; equal texts are encoded once.
+    Equal texts are encoded once. Where the tower allows it, so are equal beginnings; else batches are made of texts of
+    like length and trimmed to their longest.
     """
     distinct = list(dict.fromkeys(texts))
     token_VL = tokenizer(distinct)
     length_V = used_lengths(token_VL)
-    order_V = torch.argsort(length_V, stable=True)
+    is_shared = can_trim(model) and can_share(_text_tower(model))
+    order_V = _alphabetical(token_VL) if is_shared else torch.argsort(length_V, stable=True)
     parts = []
     for index_B in order_V.split(batch_size):
         longest = int(length_V[index_B].max()) if can_trim(model) else token_VL.shape[1]
-        parts.append(encode_text(model, token_VL[index_B, :longest].to(device)).float())
+        token_BL = token_VL[index_B, :longest].to(device)
+        made_BD = (
+            _branching(model, token_BL, length_V[index_B].to(device)) if is_shared else encode_text(model, token_BL)
+        )
+        parts.append(made_BD.float())
     sorted_VD = torch.cat(parts)
     embedding_VD = torch.empty_like(sorted_VD)
     embedding_VD[order_V.to(device)] = sorted_VD
     row = {text: index for index, text in enumerate(distinct)}
     return embedding_VD[torch.tensor([row[text] for text in texts], device=device)]
+
+
+def _alphabetical(token_VL: torch.Tensor) -> torch.Tensor:
+    """Order [V] of the texts by their tokens: those that begin alike stand together."""
+    return torch.from_numpy(np.lexsort(token_VL.cpu().numpy().T[::-1]))
+
+
+def _branching(model: Any, token_VL: torch.Tensor, length_V: torch.Tensor) -> torch.Tensor:
+    """Unit embeddings [V, D], as encode_text makes them."""
+    tower = _text_tower(model)
+    return F.normalize(_projected(tower, encode_tree(tower, tree_of(token_VL, length_V))), dim=-1)
 
 
 def used_lengths(token_VL: torch.Tensor) -> torch.Tensor:

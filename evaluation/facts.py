@@ -91,6 +91,22 @@ def facts_of_checkpoint(folder: Path) -> ModelFacts | None:
         stored = json.loads(state.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadInputError(f"{state} is not readable as JSON: {error}") from error
-    if not isinstance(stored, dict) or not isinstance(stored.get("model_facts"), dict):
+    return stored_facts(stored)
+
+
+def newest_checkpoint(run: Path) -> Path | None:
+    """The checkpoint folder of the highest step in a run's folder; None if it has none."""
+    folders = [path for path in run.glob("checkpoints/step_*") if (path / STATE_FILE).is_file()]
+    found = {int(step): path for path in folders if (step := path.name.removeprefix("step_")).isdecimal()}
+    return found[max(found)] if found else None
+
+
+def stored_facts(content: Any) -> ModelFacts | None:
+    """The facts beside the weights in what a checkpoint holds; None if there are none.
+
+    Raises:
+        BadInputError: they are incomplete.
+    """
+    if not isinstance(content, Mapping) or not isinstance(content.get("model_facts"), Mapping):
         return None
-    return ModelFacts.from_dict(stored["model_facts"])
+    return ModelFacts.from_dict(content["model_facts"])

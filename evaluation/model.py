@@ -42,9 +42,9 @@ class ModelRequest:
     """What is asked of a model; None leaves the decision to the rule.
 
     Attributes:
-        name: open_clip's name, `local-dir:FOLDER`, `hf-hub:ORG/NAME`, a checkpoint folder of ours, or any name if
-            `model_config` is given.
-        pretrained: tag, weights file, `local-dir:FOLDER`, `hf-hub:ORG/NAME` or a checkpoint folder of ours.
+        name: open_clip's name, `local-dir:FOLDER`, `hf-hub:ORG/NAME`, a checkpoint (file or folder) or run folder of
+            ours, or any name if `model_config` is given.
+        pretrained: tag, weights file, `local-dir:FOLDER`, `hf-hub:ORG/NAME`, a checkpoint or run folder of ours.
         model_config: an own open_clip `model_cfg` (embed_dim, vision_cfg, text_cfg).
         activation: "gelu" or "quickgelu".
         force: the activation may contradict what the weights were trained with.

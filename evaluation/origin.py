@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.activation import Evidence
-from evaluation.facts import WEIGHTS_FILE, ModelFacts, facts_of_checkpoint
+from evaluation.facts import WEIGHTS_FILE, ModelFacts, facts_of_checkpoint, newest_checkpoint, stored_facts
+from evaluation.weights import read_pickled
 from taxonomy.errors import BadInputError, WorkFailedError
 
 CONFIG_FILE = "open_clip_config.json"
@@ -51,10 +52,10 @@ def find_origin(
     """What a model is made from.
 
     Args:
-        name: open_clip's name, `local-dir:FOLDER`, `hf-hub:ORG/NAME`, a checkpoint folder of ours, or any name with
-            `own_config`.
-        pretrained: tag, weights file, `local-dir:FOLDER`, `hf-hub:ORG/NAME` or a checkpoint folder of ours; None for
-            random weights, or for those of the folder or hub that `name` gives.
+        name: open_clip's name, `local-dir:FOLDER`, `hf-hub:ORG/NAME`, a checkpoint (file or folder) or run folder of
+            ours, or any name with `own_config`.
+        pretrained: tag, weights file, `local-dir:FOLDER`, `hf-hub:ORG/NAME`, a checkpoint or run folder of ours; None
+            for random weights, or for those that `name` brings.
         own_config: an own `model_cfg`.
         cache: folder for downloads; None for the hub client's own.
 
@@ -83,14 +84,17 @@ def find_origin(
 
 
 def _complete(place: str, cache: str | None) -> Origin | None:
-    """A place that holds config and weights: folder, hub, checkpoint of ours; None if the text is no such place."""
+    """A place that holds config and weights: folder, hub, checkpoint or run of ours; None if the text is none."""
     if place.startswith(HUB):
         return _hub(place, cache)
     path = Path(place.removeprefix(LOCAL))
-    folder = path.parent if path.name == WEIGHTS_FILE else path
+    folder = path.parent if path.name == WEIGHTS_FILE else newest_checkpoint(path) or path
     facts = facts_of_checkpoint(folder)
     if facts is not None:
-        return _checkpoint(folder, facts)
+        return _checkpoint(folder / WEIGHTS_FILE, facts, str(folder))
+    facts = _facts_in(path)
+    if facts is not None:
+        return _checkpoint(path, facts, place)
     return _folder(path, place) if place.startswith(LOCAL) or path.is_dir() else None
 
 
@@ -99,10 +103,16 @@ def _cleaned(name: str) -> str:
     return name.replace("/", "-")
 
 
-def _checkpoint(folder: Path, facts: ModelFacts) -> Origin:
+def _checkpoint(weights: Path, facts: ModelFacts, source: str) -> Origin:
     evidence = Evidence(name=facts.name, state=facts.activation, state_source=facts.activation_source)
-    config = deepcopy(dict(facts.model_config))
-    return Origin(config, evidence, folder / WEIGHTS_FILE, facts, source=str(folder))
+    return Origin(deepcopy(dict(facts.model_config)), evidence, weights, facts, source=source)
+
+
+def _facts_in(file: Path) -> ModelFacts | None:
+    """The facts in a .pt file in the published form that the trainer here wrote; None in any other file."""
+    if file.suffix != ".pt" or not file.is_file():
+        return None
+    return stored_facts(read_pickled(file))
 
 
 def _folder(folder: Path, place: str) -> Origin:

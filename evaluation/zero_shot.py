@@ -15,8 +15,8 @@ import torch
 
 from evaluation.encoder import Encoder
 from evaluation.facts import ModelFacts
-from evaluation.metrics.intervals import Metric, accuracy, balanced_accuracy, wilson
 from evaluation.labelled_images import ImageBatch, LabelledImages, image_batches
+from evaluation.metrics.intervals import Metric, accuracy, balanced_accuracy, wilson
 from evaluation.random_state import random_state_kept
 from taxonomy.errors import BadInputError
 

@@ -1,4 +1,4 @@
-"""`make demo`: metadata to verified shards on the sample, and a small model trained on them, by the public commands.
+"""`make demo`: metadata to verified shards on the sample to a small model and its report, by the public commands.
 
 Each is printed before it runs and can be typed as printed. Those of the data run in this one process, so that Spark
 starts once. A second run finds nothing to do.
@@ -52,6 +52,7 @@ def run_demo(root: Path) -> None:
     for dataset in ("demo", "sample"):
         python(["-m", "sample.open_shards", str(root / "shards" / dataset / "manifest.json")])
     train(root)
+    evaluate(root)
     print_outcome(root, time.monotonic() - started)
 
 
@@ -98,6 +99,17 @@ def train(root: Path) -> None:
     command += ["--logs", str(root / "runs"), "--name", "demo", "--resume", "latest"]
     show("taxaflow", command)
     subprocess.run([sys.executable, "-m", "taxaflow", *command], check=True)
+
+
+def evaluate(root: Path) -> None:
+    """Evaluate the model on the held-out drawings at every rank, and make the report; in processes of their own."""
+    heldout, results = root / "heldout", root / "eval"
+    python(["-m", "sample.write_heldout", str(root / "shards" / "demo" / "manifest.json"), str(heldout)])
+    command = ["eval", "--csv", str(heldout / "heldout.csv"), "--resume", str(root / "runs" / "demo")]
+    command += ["--few-shot", "--out", str(results)]
+    for arguments in (command, ["report", str(results)]):
+        show("taxaflow", arguments)
+        subprocess.run([sys.executable, "-m", "taxaflow", *arguments], check=True)
 
 
 def python(arguments: Sequence[str]) -> None:
@@ -155,10 +167,15 @@ def print_outcome(root: Path, seconds: float) -> None:
             table.add_row(state.name, fate, f"{number:,}")
         table.add_section()
     console.print(table)
-    console.print(f"report:   {(root / 'reports' / 'taxa.html').resolve()}", soft_wrap=True, highlight=False)
-    console.print(f"model:    {(root / 'runs' / 'demo').resolve()}", soft_wrap=True, highlight=False)
-    console.print(f"shards:   {(root / 'shards').resolve()}", soft_wrap=True, highlight=False)
-    console.print(f"notebook: make notebooks, then 01_taxa_distributions.ipynb   ({seconds:.0f} s)", highlight=False)
+    places = {
+        "taxa": root / "reports" / "taxa.html",
+        "shards": root / "shards",
+        "model": root / "runs" / "demo",
+        "report": root / "eval" / "report.html",
+    }
+    console.print(f"notebooks: make notebooks   ({seconds:.0f} s)", highlight=False)
+    for name, path in places.items():
+        console.print(f"{name + ':':10} {path.resolve()}", soft_wrap=True, highlight=False)
 
 
 def fates(root: Path, state: DatasetState) -> list[tuple[str, int]]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from spark_jobs import config as configs
+from spark_jobs.fetch_config import FetchConfig
 from taxonomy.ending import end, ending
 from taxonomy.errors import BadInputError
 
@@ -22,21 +23,23 @@ _EXAMPLES = {
     "download": "taxaflow data download --root data --dataset birds --user-agent 'my-lab (me@example.org)'",
     "retry": "taxaflow data retry --root data --dataset birds --only timeout,server_error",
     "label": "taxaflow data label --root data --dataset birds",
+    "fetch": "taxaflow data fetch --csv benchmark.csv --out photos --user-agent 'my-lab (me@example.org)'",
 }
 
 
-def run_job(config_class: type, job: str, flags: dict[str, Any]) -> None:
-    """Make the config of flags over TOML, start Spark, run the job and print its summary.
+def run_job(config_class: type, job: str, flags: dict[str, Any], runner: Callable[[str, Any], None]) -> None:
+    """Make the config of flags over TOML, run the job and print its summary.
 
     Args:
         config_class: the job's config.
         job: `module:name of the command`.
         flags: what the command line gave, None where a flag was not used; `config` and `debug` included.
+        runner: runs a module with a config: `run_config` or `run_without_spark`.
     """
     module_name, _, command = job.partition(":")
     with ending(flags.pop("debug"), (typer.Exit,)):
         config = _config(config_class, flags.pop("config"), flags, f"taxaflow data {command}")
-        run_config(module_name, config)
+        runner(module_name, config)
 
 
 def _config(config_class: type, config_file: Path | None, flags: dict[str, Any], where: str) -> Any:
@@ -62,6 +65,14 @@ def run_config(module_name: str, config: Any) -> None:
 
         spark = get_session(f"taxaflow {module_name.rsplit('.', 1)[-1]}", config.root / "logs" / "spark.log")
         print_summary(module.run(spark, config))
+
+
+def run_without_spark(module_name: str, config: Any) -> None:
+    """Run one job that needs neither Spark nor a data root, and print its summary."""
+    module = importlib.import_module(module_name)
+    from spark_jobs.show import print_summary
+
+    print_summary(module.run(config))
 
 
 def _flag_type(field: dataclasses.Field) -> Any:
@@ -99,11 +110,13 @@ def _parameters(config_class: type) -> list[inspect.Parameter]:
     return made
 
 
-def _command(config_class: type, module: str, name: str) -> Callable[..., None]:
+def _command(
+    config_class: type, module: str, name: str, runner: Callable[[str, Any], None] = run_config
+) -> Callable[..., None]:
     """A typer command whose flags are the fields of the config."""
 
     def command(**flags: Any) -> None:
-        run_job(config_class, f"{module}:{name}", flags)
+        run_job(config_class, f"{module}:{name}", flags, runner)
 
     command.__signature__ = inspect.Signature(_parameters(config_class))  # pyright: ignore[reportFunctionMemberAccess]
     command.__name__ = name
@@ -118,6 +131,7 @@ select = _command(configs.SelectConfig, "spark_jobs.select_photos", "select")
 download = _command(configs.DownloadConfig, "spark_jobs.download_images", "download")
 retry = _command(configs.RetryConfig, "spark_jobs.download_images", "retry")
 label = _command(configs.LabelConfig, "spark_jobs.label_photos", "label")
+fetch = _command(FetchConfig, "spark_jobs.fetch_csv", "fetch", run_without_spark)
 
 
 @app.command()

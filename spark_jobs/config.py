@@ -6,7 +6,6 @@ A field's metadata holds its help text; `spark_jobs.cli` makes the flags from th
 from __future__ import annotations  # a field's type is read as text, by the flags too
 
 import dataclasses
-import hashlib
 import json
 import re
 import tempfile
@@ -331,11 +330,6 @@ class DownloadConfig:
     def scratch_dir(self) -> Path:
         """Where unfinished shards lie."""
         return self.scratch or Path(tempfile.gettempdir())
-
-    @property
-    def root_id(self) -> str:
-        """The data root's mark in names of scratch folders."""
-        return hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:12]
 
     @property
     def rendition(self) -> str:

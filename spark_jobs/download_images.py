@@ -23,7 +23,6 @@ from spark_jobs.locks import check_scratch, lock
 from spark_jobs.plan_shards import check_base_url, check_rendition, plan_shards
 from spark_jobs.run_shards import finish_open_shards
 from spark_jobs.runs import Run, Summary
-from spark_jobs.shard_writer import sweep_scratch
 from spark_jobs.statuses import Status
 from spark_jobs.tables import DOWNLOADS, PHOTOS, SELECTIONS, SHARD_PLAN, SHARDS
 from spark_jobs.write_manifest import write_manifest
@@ -105,7 +104,6 @@ def _check_outcome(summary: Summary) -> None:
 
 def _recover(store: ShardStore, config: DownloadConfig, record: Run) -> int:
     """Adopt what an earlier run finished and did not commit, complete the ledger, sweep the rest."""
-    sweep_scratch(config.scratch_dir, config.root_id, record.run_id)
     store.complete_ledger()
     store.commit(store.adoptable(SPLITS))
     num_swept = store.sweep()

@@ -159,7 +159,6 @@ def _shard_job(config: DownloadConfig, run_id: str) -> ShardJob:
         scratch_dir=config.scratch_dir,
         run_id=run_id,
         attempt="",
-        root_id=config.root_id,
         connections=config.max_per_host,
         max_edge_px=config.max_edge_px,
         policy=policy,

@@ -1,9 +1,9 @@
 """Planned photos in, one tar with its sidecar out: complete, or absent."""
 
-import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -56,7 +56,6 @@ class ShardJob:
         shards_dir: the dataset's folder, ROOT/shards/<dataset>.
         scratch_dir: a local folder for unfinished work; made if absent.
         run_id: of this run.
-        root_id: the same for every run on a data root, and unlike that of any other root; in names of scratch folders.
         attempt: unlike any other attempt at any shard, and fit for a file name.
         connections: photos fetched at once, at least 1.
         max_edge_px: None keeps sizes (rendition `original`); else rendition `edge<N>`.
@@ -72,7 +71,6 @@ class ShardJob:
     scratch_dir: Path
     run_id: str
     attempt: str
-    root_id: str = "0"
     connections: int = 16
     max_edge_px: int | None = None
     limits: ImageLimits = field(default_factory=ImageLimits)
@@ -101,30 +99,32 @@ def write_shard(
         note: called with the status of each photo that has ended, for progress.
 
     Raises:
-        OSError: a file could not be written, as on a full disk; nothing is left in scratch.
+        OSError: a file could not be written, as on a full disk.
     """
     job.scratch_dir.mkdir(parents=True, exist_ok=True)
-    sweep_scratch(job.scratch_dir, job.root_id, job.run_id)
-    prefix = f"taxaflow-{job.root_id}-{job.run_id}-{job.split}-{job.shard_id:06d}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=job.scratch_dir) as folder:
-        with Spool(Path(folder) / "spool") as spool:
+    split_dir = job.shards_dir / job.split
+    with _nameless_file(job.scratch_dir) as tar:
+        with Spool(job.scratch_dir) as spool:
             rows = _settle_all(photos, partial(_settle, job=job, fetcher=fetcher, spool=spool, note=note), job, fetcher)
             pause_points.reached("after_spool")
-            shard = _write_tar(Path(folder) / "tar", photos, rows, spool, job)
-        split_dir = job.shards_dir / job.split
-        publish(Path(folder) / "tar", split_dir, shard.shard_file, job.attempt)
-        pause_points.reached("after_tar")
-        write_sidecar(Path(folder) / "sidecar", shard, rows)
-        publish(Path(folder) / "sidecar", split_dir, f"{shard.shard_file}{SIDECAR_SUFFIX}", job.attempt)
-        pause_points.reached("after_sidecar")
+            shard = _write_tar(tar, photos, rows, spool, job)
+        publish(tar, split_dir, shard.shard_file, job.attempt)
+    pause_points.reached("after_tar")
+    with _nameless_file(job.scratch_dir) as sidecar:
+        write_sidecar(sidecar, shard, rows)
+        publish(sidecar, split_dir, f"{shard.shard_file}{SIDECAR_SUFFIX}", job.attempt)
+    pause_points.reached("after_sidecar")
     return shard
 
 
-def sweep_scratch(scratch_dir: Path, root_id: str, run_id: str) -> None:
-    """Remove what killed runs on a data root left in scratch; only one run, `run_id`, works on a root at a time."""
-    for folder in scratch_dir.glob(f"taxaflow-{root_id}-*"):
-        if not folder.name.startswith(f"taxaflow-{root_id}-{run_id}-"):
-            shutil.rmtree(folder, ignore_errors=True)  # another task of this run may be removing it too
+@contextmanager
+def _nameless_file(folder: Path) -> Iterator[Path]:
+    """A path, for this process alone, to a new file that no folder lists; it goes when the block or the process ends.
+
+    Spark kills the tasks beside one that failed, with SIGKILL: they cannot remove what has a name.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        yield Path(f"/dev/fd/{file.fileno()}")
 
 
 def _settle_all(

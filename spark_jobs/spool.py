@@ -1,21 +1,22 @@
 """A local file that takes pictures as they arrive and gives them back in any order."""
 
 import os
+import tempfile
 import threading
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 
 class Spool:
     """Append-only file of byte strings by key; any number of threads may append.
 
     Args:
-        path: created, and removed by `close`.
+        folder: where the file lies, without a name: it is gone with `close`, and with a process that is killed.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: BinaryIO = path.open("x+b", buffering=0)
+    def __init__(self, folder: Path) -> None:
+        file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  # closed by `close`
+        self._file = cast(BinaryIO, file)
         self._lock = threading.Lock()
         self._places: dict[int, tuple[int, int]] = {}
         self._size = 0
@@ -47,7 +48,6 @@ class Spool:
     def close(self) -> None:
         """Remove the file."""
         self._file.close()
-        self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> "Spool":
         return self

@@ -14,11 +14,11 @@ class TarFile:
     Tar libraries cost two to four times as much as the bare headers made here.
 
     Args:
-        path: created; complete only after `finish`.
+        path: created, or written over; complete only after `finish`.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = path.open("xb")
+        self._file: BinaryIO = path.open("wb")
         self._hash = hashlib.sha256()
         self.num_bytes = 0
 

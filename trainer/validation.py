@@ -1,24 +1,29 @@
 """What is measured while training: the loss of --val-data, and zero-shot accuracy.
 
-Zero-shot accuracy is that of the held-out val split of the dataset, and of folders of classes. All ranks share the
-pictures. Random generators are left as they were, so that losses are the same with and without it.
+Zero-shot accuracy is that of the held-out val split of the dataset, of folders of classes and of benchmarks. All ranks
+share the pictures. Random generators are left as they were, so that losses are the same with and without it.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import distributed as dist
 
+from evaluation.benchmarks.benchmark import Benchmark
+from evaluation.benchmarks.registry import open_benchmark
 from evaluation.encoder import OpenClipEncoder, evaluation_mode
 from evaluation.errors import UnreadableImageError
+from evaluation.evaluate import run
 from evaluation.facts import ModelFacts
 from evaluation.labelled_images import LabelledImages, folder_of_classes
 from evaluation.model import get_tokenizer
 from evaluation.prompts import OPENAI_AND_PLAIN, label_prompts
+from evaluation.run_options import HEADLINE, RunOptions
 from evaluation.zero_shot import ALONE, Share, ZeroShotResult, evaluate
 from taxonomy.errors import BadInputError
 from trainer.data.bad_samples import BadSample
@@ -26,7 +31,7 @@ from trainer.data.batch import DataSettings
 from trainer.data.loader_workers import outlive_signals
 from trainer.data.shard_index import ShardIndex, read_manifest
 from trainer.data.shards_data import ShardSource, dataset_folder
-from trainer.distributed import Ranks, broadcast_buffers
+from trainer.distributed import Ranks, broadcast_buffers, from_first
 from trainer.settings.config import TrainConfig
 from trainer.steps.model import TrainedModel
 from trainer.steps.step import StepSettings
@@ -61,6 +66,7 @@ class Validation:
         ranks: share the pictures.
         facts: of the model.
         sets: for zero-shot accuracy.
+        benchmarks: of the registry, for zero-shot accuracy at their published level.
         loss: the pairs of --val-data; None without.
     """
 
@@ -68,6 +74,7 @@ class Validation:
     ranks: Ranks
     facts: ModelFacts
     sets: tuple[LabelledSet, ...]
+    benchmarks: tuple[Benchmark, ...]
     loss: ValidationLoss | None
 
     @classmethod
@@ -84,7 +91,8 @@ class Validation:
         with _blaming("--val-data" if config.val_data else "--train-data"):
             if config.zeroshot_frequency > 0 and (manifest := _val_manifest(config)) is not None:
                 sets.append(_split_set(manifest))
-            return cls(config, ranks, facts, tuple(sets), ValidationLoss.open(config, settings, ranks))
+            loss = ValidationLoss.open(config, settings, ranks)
+        return cls(config, ranks, facts, tuple(sets), _benchmarks(config), loss)
 
     def measure(self, model: TrainedModel, settings: StepSettings, epoch: int, is_last: bool) -> dict[str, float]:
         """What is due at the end of an epoch, counted from 1, or of the run; by name, the same on all ranks."""
@@ -93,7 +101,7 @@ class Validation:
         found: dict[str, float] = {}
         if self.loss is not None and (is_last or epoch % config.val_frequency == 0):
             found["loss"] = self.loss.measure(model, settings)
-        if self.sets and (is_last or epoch % config.zeroshot_frequency == 0):
+        if (self.sets or self.benchmarks) and (is_last or epoch % config.zeroshot_frequency == 0):
             found |= self._zero_shot(model)
         return found
 
@@ -117,7 +125,21 @@ class Validation:
                     outlive_signals,
                 )
                 metrics |= _figures(labelled.name, result)
+            for benchmark in self.benchmarks:
+                metrics |= self._benchmark(benchmark, encoder, share)
         return metrics
+
+    def _benchmark(self, benchmark: Benchmark, encoder: OpenClipEncoder, share: Share) -> dict[str, float]:
+        """As `_figures`, of the published level alone; rank 0 measures and tells the others."""
+        options = RunOptions(
+            taxa=(HEADLINE,),
+            batch_size=self.config.zeroshot_batch_size,
+            num_workers=self.config.workers,
+            worker_init=outlive_signals,
+            details=False,
+        )
+        records = run(benchmark, encoder, options, share)
+        return from_first(_recorded(benchmark.name, records[0]) if records else {}, self.ranks)
 
 
 def _figures(name: str, result: ZeroShotResult) -> dict[str, float]:
@@ -126,6 +148,23 @@ def _figures(name: str, result: ZeroShotResult) -> dict[str, float]:
     found |= {"top1-low": top1.low, "top1-high": top1.high, "chance": result.chance}
     found |= {"images": result.num_images, "unreadable": result.num_unreadable}
     return {f"{name}-{key}": value for key, value in found.items() if value is not None}
+
+
+def _recorded(name: str, record: Mapping[str, Any]) -> dict[str, float]:
+    found = {metric: each["value"] for metric, each in record["metrics"].items()}
+    top1 = record["metrics"]["top1"]
+    found |= {"top1-low": top1["low"], "top1-high": top1["high"], "chance": record["chance"]}
+    found |= {"images": record["num_images"], "unreadable": record["num_unreadable"], "missing": record["num_missing"]}
+    return {f"{name}-{key}": value for key, value in found.items() if value is not None}
+
+
+def _benchmarks(config: TrainConfig) -> tuple[Benchmark, ...]:
+    """Those of --zeroshot-benchmarks."""
+    if not config.zeroshot_benchmarks or config.zeroshot_frequency == 0:
+        return ()
+    csv_root, images_root = (Path(root) if root else None for root in (config.benchmarks_root, config.images_root))
+    names = [name.strip() for name in config.zeroshot_benchmarks.split(",")]
+    return tuple(open_benchmark(name, None, csv_root, images_root) for name in names)
 
 
 def _sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:

@@ -1,11 +1,15 @@
 """Confidence intervals of accuracies over a fixed class list, the pictures being the sample. No torch.
 
+Shapes: C classes; ... any number of replicates.
+
 Source: docs/design.md, Intervals.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
+
+import numpy as np
 
 Z95 = 1.96
 """The normal distribution's 97.5 % point: two-sided 95 %."""
@@ -13,7 +17,7 @@ Z95 = 1.96
 
 @dataclass(frozen=True)
 class Metric:
-    """A share in [0, 1] with its 95 % interval; all None where there was nothing to count."""
+    """A figure, most often a share in [0, 1], with its 95 % interval; all None where there was nothing to count."""
 
     value: float | None
     low: float | None
@@ -28,34 +32,60 @@ NOTHING = Metric(None, None, None)
 """The metric of no pictures."""
 
 
-def accuracy(right: Sequence[int], shown: Sequence[int]) -> Metric:
+def number(value: float) -> float | None:
+    """The value as Python's float, None where it is not finite: JSON knows no NaN."""
+    return float(value) if isfinite(value) else None
+
+
+def accuracy(right: Sequence[int] | np.ndarray, shown: Sequence[int] | np.ndarray) -> Metric:
     """Share of right pictures, each counting once, stratified by class.
 
-    With p = (x + 1/2) / (n + 1) per class and v = p (1 - p): half width z sqrt(sum n v) / sum n.
-
     Args:
         right: per class, the number of its pictures that were right.
         shown: per class, the number of its pictures.
     """
-    total = sum(shown)
+    right_C, shown_C = np.asarray(right, np.int64), np.asarray(shown, np.int64)
+    total = int(shown_C.sum())
     if total == 0:
         return NOTHING
-    spread = sum(n * _variance(x, n) for x, n in zip(right, shown, strict=True))
-    return _around(sum(right) / total, Z95 * sqrt(spread) / total)
+    return _around(int(right_C.sum()) / total, float(accuracy_half_width(right_C, shown_C)))
 
 
-def balanced_accuracy(right: Sequence[int], shown: Sequence[int]) -> Metric:
-    """Mean over the classes with pictures of their shares of right ones: half width z sqrt(sum v / n) / classes.
+def accuracy_half_width(right_C: np.ndarray, shown_C: np.ndarray) -> np.ndarray:
+    """Half the width [...] of the interval of the share of right pictures, before it is cut to [0, 1].
+
+    With p = (x + 1/2) / (n + 1) per class and v = p (1 - p): z sqrt(sum n v) / sum n.
+
+    Args:
+        right_C: int [..., C].
+        shown_C: int [..., C], at least one picture in all.
+    """
+    return Z95 * np.sqrt((shown_C * _variance(right_C, shown_C)).sum(-1)) / shown_C.sum(-1)
+
+
+def balanced_accuracy(right: Sequence[int] | np.ndarray, shown: Sequence[int] | np.ndarray) -> Metric:
+    """Mean over the classes with pictures of their shares of right ones.
 
     Args:
         right: per class, the number of its pictures that were right.
         shown: per class, the number of its pictures.
     """
-    pairs = [(x, n) for x, n in zip(right, shown, strict=True) if n > 0]
-    if not pairs:
+    right_C, shown_C = np.asarray(right, np.int64), np.asarray(shown, np.int64)
+    is_shown_C = shown_C > 0
+    if not is_shown_C.any():
         return NOTHING
-    spread = sum(_variance(x, n) / n for x, n in pairs)
-    return _around(sum(x / n for x, n in pairs) / len(pairs), Z95 * sqrt(spread) / len(pairs))
+    right_C, shown_C = right_C[is_shown_C], shown_C[is_shown_C]
+    return _around(float((right_C / shown_C).mean()), float(balanced_half_width(right_C, shown_C)))
+
+
+def balanced_half_width(right_C: np.ndarray, shown_C: np.ndarray) -> np.ndarray:
+    """Half the width [...] of the interval of the mean share, before it is cut to [0, 1]: z sqrt(sum v / n) / classes.
+
+    Args:
+        right_C: int [..., C].
+        shown_C: int [..., C], at least one picture of every class.
+    """
+    return Z95 * np.sqrt((_variance(right_C, shown_C) / shown_C).sum(-1)) / shown_C.shape[-1]
 
 
 def wilson(right: int, shown: int) -> Metric:
@@ -71,10 +101,10 @@ def wilson(right: int, shown: int) -> Metric:
     return Metric(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
-def _variance(right: int, shown: int) -> float:
+def _variance(right_C: np.ndarray, shown_C: np.ndarray) -> np.ndarray:
     """Of one picture of a class, its share shrunk towards one half: few pictures never look certain."""
-    share = (right + 0.5) / (shown + 1)
-    return share * (1 - share)
+    share_C = (right_C + 0.5) / (shown_C + 1)
+    return share_C * (1 - share_C)
 
 
 def _around(value: float, half: float) -> Metric:

@@ -1,1 +1,1 @@
-"""Result files to one HTML page."""
+"""Result files to one page and one table that people read."""

@@ -1,1 +1,1 @@
-"""Figures to files: one JSON per task, the published lines, wandb."""
+"""Result files: one JSON per task, its predictions and thumbnails beside it, and the published lines."""

@@ -36,6 +36,11 @@ class Predictions:
         """bool, whether the first guess is the right class."""
         return self.guess_NK[:, 0] == self.class_N
 
+    def kept(self, is_kept_N: np.ndarray) -> "Predictions":
+        """Those of some pictures alone; near ties are counted among all as before."""
+        arrays = (self.row_N, self.class_N, self.guess_NK, self.score_NK, self.confidence_N)
+        return Predictions(*(array[is_kept_N] for array in arrays), self.num_near_ties)
+
     def counts(self, k: int, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
         """(right_C, shown_C), int64: pictures per class whose class is among the first k guesses, and all."""
         is_right_N = (self.guess_NK[:, :k] == self.class_N[:, None]).any(1)

@@ -215,6 +215,21 @@ def test_a_bare_file_needs_the_activation(registered, tmp_path):
     assert activations(build_model(ModelRequest("ViT-small-quickgelu", str(file)))[0]) == {"quickgelu"}
 
 
+@pytest.mark.parametrize("as_model", [True, False])
+def test_a_published_file_of_the_trainer_here_tells_its_activation(registered, tmp_path, as_model):
+    model, facts = build_model(ModelRequest("ViT-small", activation="quickgelu", image_mean=(0.5, 0.5, 0.5)))
+    file = tmp_path / "epoch_1.pt"
+    torch.save({"epoch": 1, "state_dict": model.state_dict(), "model_facts": facts.to_dict()}, file)
+    request = ModelRequest(str(file)) if as_model else ModelRequest("ViT-small", str(file))
+    loaded, found = build_model(request)
+    assert same(loaded, model.state_dict()) and activations(loaded) == {"quickgelu"}
+    assert found.image_mean == (0.5, 0.5, 0.5)
+    with pytest.raises(BadInputError, match="--force"):
+        resolve(dataclasses.replace(request, activation="gelu"))
+    with pytest.raises(BadInputError, match="another architecture"):
+        resolve(ModelRequest("ViT-B-32", str(file)))
+
+
 @pytest.mark.parametrize("activation", ["gelu", "quickgelu"])
 def test_a_checkpoint_is_all_that_is_needed(tmp_path, activation):
     request = ModelRequest(

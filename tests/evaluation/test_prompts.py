@@ -43,3 +43,15 @@ def test_openai_sets():
     assert all("finch" in text for text in eighty) and "a photo of a finch." in eighty
     assert "a photo of finch." not in eighty
     assert label_prompts("finch", "openai81") == [*eighty, "a photo of finch."]
+
+
+@pytest.mark.torch
+def test_bioclip_puts_taxon_and_common_name_into_openais_templates():
+    texts = taxon_prompts(MERLE, "taxon_com_bioclip", "a label")
+    name = "Animalia Turdus merula with common name Common Blackbird"
+    assert texts == label_prompts(name, "openai80")
+    unnamed = CaptionFields("Turdus merula", None, MERLE.lineage)
+    assert taxon_prompts(unnamed, "taxon_com_bioclip", "a label") == label_prompts("Animalia Turdus merula", "openai80")
+    unplaced = CaptionFields(None, "Common Blackbird", {})
+    assert taxon_prompts(unplaced, "taxon_com_bioclip", "a label") == label_prompts("a label", "openai80")
+    assert label_prompts("a label", "taxon_com_bioclip") == label_prompts("a label", "openai80")

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import webdataset
 
+from spark_jobs import pause_points
 from spark_jobs.fetch import Fetcher, FetchPolicy
 from spark_jobs.images import ImageLimits
 from spark_jobs.shard_writer import PlannedPhoto, ShardJob, write_shard
@@ -239,6 +240,17 @@ def test_a_full_disk_ends_the_shard_and_leaves_nothing(server, tmp_path, monkeyp
     assert list(job.scratch_dir.iterdir()) == []
     assert not job.shards_dir.exists()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("fetch")]
+
+
+def test_there_is_nothing_in_scratch_that_a_kill_would_leave(server, tmp_path, monkeypatch):
+    job, seen = job_in(tmp_path), []
+
+    def look(where: object) -> None:
+        seen.append((str(where), list(job.scratch_dir.iterdir())))
+
+    monkeypatch.setattr(pause_points, "reached", look)
+    write(good_photos(server, 2), job, note=look)
+    assert seen == [(point, []) for point in ("ok", "ok", "after_spool", "after_tar", "after_sidecar")]
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_and_leaves_no_scratch(server, tmp_path):

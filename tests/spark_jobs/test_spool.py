@@ -1,6 +1,7 @@
 """What many threads append comes back by key, and nothing stays behind."""
 
 import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,26 +12,27 @@ from spark_jobs.spool import Spool
 
 def test_bytes_come_back_by_key_whatever_thread_appended_them(tmp_path):
     data = {key: bytes([key % 251]) * (key * 37 % 5000) for key in range(400)}
-    with Spool(tmp_path / "spool") as spool:
+    with Spool(tmp_path) as spool:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda key: spool.append(key, data[key]), data))
         assert {key: spool.read(key) for key in reversed(data)} == data
         assert 399 in spool
         assert 400 not in spool
-        assert (tmp_path / "spool").stat().st_size == sum(map(len, data.values()))
-    assert list(tmp_path.iterdir()) == []
+        assert os.fstat(spool._file.fileno()).st_size == sum(map(len, data.values()))
+        assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_inside_removes_the_file(tmp_path):
-    with pytest.raises(KeyError), Spool(tmp_path / "spool") as spool:
+def test_an_error_inside_gives_its_file_back(tmp_path):
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(KeyError), Spool(tmp_path) as spool:
         spool.append(1, b"x")
         spool.read(2)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_an_error(tmp_path):
-    path = tmp_path / "spool"
-    with Spool(path) as spool:
+    with Spool(tmp_path) as spool:
         with Path("/dev/full").open("wb", buffering=0) as full:
             spool._file.close()
             spool._file = full

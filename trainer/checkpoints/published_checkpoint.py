@@ -19,7 +19,10 @@ def epoch_file(epoch: int) -> str:
 
 
 def save_published(path: Path, content: CheckpointContent, epoch: int, run_name: str) -> None:
-    """Write the dict {epoch, name, state_dict, optimizer, scaler}, the last only with a GradScaler; atomic.
+    """Write the dict {epoch, name, state_dict, optimizer, scaler, model_facts}; atomic.
+
+    `scaler` is there only with a GradScaler, `model_facts` (activation, mean and std, architecture) if the run's state
+    has them: weights alone tell none of these, and open_clip passes over the key.
 
     Source: open_clip_train/main.py, whose own numbered files are not atomic. It resumes at the boundary of an epoch, so
     `epoch` counts whole ones.
@@ -35,6 +38,8 @@ def save_published(path: Path, content: CheckpointContent, epoch: int, run_name:
     }
     if content.scaler_state is not None:
         published["scaler"] = dict(content.scaler_state)
+    if "model_facts" in content.state:
+        published["model_facts"] = content.state["model_facts"]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:

@@ -124,6 +124,9 @@ class TrainConfig:
     imagenet_v2: str | None = _default("imagenet_v2")
     zeroshot_frequency: int = _default("zeroshot_frequency")
     zeroshot_batch_size: int = _default("zeroshot_batch_size")
+    zeroshot_benchmarks: str | None = _default("zeroshot_benchmarks")
+    benchmarks_root: str | None = _default("benchmarks_root")
+    images_root: str | None = _default("images_root")
     val_frequency: int = _default("val_frequency")
 
     logs: str = _default("logs")

@@ -102,6 +102,14 @@ OWN: tuple[Flag, ...] = (
     *in_group(
         "Evaluation while training",
         own("--zeroshot-batch-size", int, 256, "Pictures per rank and step of an evaluation.", limits=COUNT),
+        own(
+            "--zeroshot-benchmarks",
+            str,
+            None,
+            "Benchmarks to measure as well, e.g. fungi,biotrove_unseen (taxaflow eval --help lists them).",
+        ),
+        own("--benchmarks-root", str, None, "Folder of the benchmarks' CSV files."),
+        own("--images-root", str, None, "Folder below which the benchmarks' pictures lie."),
     ),
     *in_group(
         "Processes",

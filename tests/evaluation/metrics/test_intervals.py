@@ -3,7 +3,7 @@ from math import sqrt
 
 import pytest
 
-from evaluation.metrics.intervals import NOTHING, accuracy, balanced_accuracy, wilson
+from evaluation.metrics.intervals import NOTHING, accuracy, balanced_accuracy, number, wilson
 
 
 def test_accuracy_of_a_hand_worked_case():
@@ -31,14 +31,18 @@ def test_nothing_shown_is_nothing_known(metric):
     assert wilson(0, 0) == NOTHING
 
 
+def test_what_is_no_number_is_none():
+    assert [number(value) for value in (0.5, float("nan"), float("inf"))] == [0.5, None, None]
+
+
 def test_intervals_hold_their_value_and_stay_within_0_and_1():
     rng = random.Random(5)
     for _ in range(300):
         shown = [rng.randint(0, 6) for _ in range(rng.randint(1, 8))] + [1]
         right = [rng.randint(0, n) for n in shown]
         for metric in (accuracy(right, shown), balanced_accuracy(right, shown), wilson(sum(right), sum(shown))):
-            assert None not in (metric.value, metric.low, metric.high)
-            assert 0 <= metric.low <= metric.value <= metric.high <= 1  # pyright: ignore[reportOptionalOperand]
+            assert metric.value is not None and metric.low is not None and metric.high is not None
+            assert 0 <= metric.low <= metric.value <= metric.high <= 1
 
 
 @pytest.mark.parametrize(("shown", "truth"), [([50] * 10, 0.4), ([20, 40, 200, 30], 0.7)])

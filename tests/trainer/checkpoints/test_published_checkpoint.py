@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from typing import Any
 
@@ -29,6 +30,13 @@ def test_the_dict_is_the_published_one(tmp_path, scaler_state):
     assert is_same(published["optimizer"], content.optimizer_state)
     detached = {name: tensor.detach() for name, tensor in content.model_state.items()}
     assert is_same(published["state_dict"], detached)
+
+
+def test_facts_of_the_model_go_with_the_weights(tmp_path):
+    content = content_of(1)
+    facts = {"name": "tiny", "activation": "gelu", "image_mean": [0.5, 0.5, 0.5]}
+    save_published(tmp_path / LATEST, dataclasses.replace(content, state={"model_facts": facts}), 1, "run")
+    assert torch.load(tmp_path / LATEST, weights_only=True)["model_facts"] == facts
 
 
 def test_open_clip_reads_it(tmp_path):

@@ -1,0 +1,7 @@
+"""`python -m evaluation` and `torchrun -m evaluation`."""
+
+import sys
+
+from evaluation.cli import main
+
+main(sys.argv[1:])

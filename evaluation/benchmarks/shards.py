@@ -1,0 +1,166 @@
+"""The shards of a taxaflow dataset (`--shards MANIFEST --split SPLIT`), of either layout, as a benchmark.
+
+Rows and labels are read from the JSON members once; pictures stay in the tars and are read one by one.
+"""
+
+import json
+import os
+import tarfile
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.benchmarks.benchmark import NINE_LEVELS, Benchmark, Rows
+from evaluation.benchmarks.folder import PICTURE_SUFFIXES, name_part
+from taxonomy.errors import BadInputError, WorkFailedError
+from taxonomy.ranks import RANKS, clean
+from taxonomy.shards import MANIFEST_VERSION
+
+HEADLINE = "scientific_name"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardMember:
+    """A picture inside a tar: calling it reads its bytes. Picklable; opens the tar each time, keeps nothing open.
+
+    Attributes:
+        path: the tar; its name holds the start of its sha256, so that it stands for its content.
+        offset: of the picture's first byte.
+        num_bytes: of the picture.
+    """
+
+    path: Path
+    offset: int
+    num_bytes: int
+
+    def __call__(self) -> bytes:
+        """The picture's bytes.
+
+        Raises:
+            WorkFailedError: the tar is gone or was cut since it was opened.
+        """
+        try:
+            file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                data = os.pread(file, self.num_bytes, self.offset)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise WorkFailedError(f"{self.path}: {error.strerror}; it was there at the start") from error
+        if len(data) < self.num_bytes:
+            raise WorkFailedError(f"{self.path} ends inside a picture; it was whole at the start")
+        return data
+
+
+def open_shards(manifest: Path, split: str) -> Benchmark:
+    """The pictures of a split in the order of its shards, named `shards_<dataset>_<split>`; keys are photo ids.
+
+    The levels are those of the nine at which any photo has a name. A sample without a picture has no source.
+
+    Args:
+        manifest: the dataset's manifest.json, or one of its immutable copies below `manifests/`.
+        split: train, val or test.
+
+    Raises:
+        BadInputError: the manifest cannot be used, has no such split, does not fit its shards, or no photo has a
+            scientific name.
+    """
+    content = _read_manifest(manifest)
+    folder = manifest.parent.parent if manifest.parent.name == "manifests" else manifest.parent
+    samples = [one for shard in _listed(manifest, content, split) for one in _samples(manifest, folder, shard)]
+    records = [record for record, _ in samples]
+    labels = {level: [_label(record.get(level)) for record in records] for level in NINE_LEVELS}
+    levels = tuple(level for level in NINE_LEVELS if any(labels[level]))
+    if HEADLINE not in levels:
+        raise BadInputError(f"--shards {manifest}: no photo of split {split!r} has a {HEADLINE}")
+    name = name_part(str(content.get("dataset")))
+    rows = Rows(
+        keys=[str(record["photo_id"]) for record in records],
+        sources=[member for _, member in samples],
+        labels={level: labels[level] for level in levels},
+        lineage={rank: [clean(value) for value in labels[rank]] for rank in RANKS},
+        common_names=[clean(value) for value in labels["common_name"]],
+    )
+    return Benchmark(f"shards_{name}_{split}", rows, levels, HEADLINE, log_name=f"{name}-{split}")
+
+
+def _label(value: object) -> str | None:
+    """A JSON value as a class name, NFC; None where it holds no text."""
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) and value else None
+
+
+def _read_manifest(manifest: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(manifest.read_bytes())
+    except OSError as error:
+        raise BadInputError(f"--shards {manifest}: {error.strerror}; give a dataset's manifest.json") from error
+    except ValueError as error:
+        raise BadInputError(f"--shards {manifest} is not JSON: {error}; give a dataset's manifest.json") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != MANIFEST_VERSION:
+        raise BadInputError(f"--shards {manifest}: schema_version is {version!r}, {MANIFEST_VERSION} can be read")
+    return content
+
+
+def _listed(manifest: Path, content: Mapping[str, Any], split: str) -> Sequence[Mapping[str, Any]]:
+    """The manifest's entries of a split, at least one."""
+    splits = content.get("splits")
+    splits = splits if isinstance(splits, dict) else {}
+    listed = splits.get(split)
+    if not listed or not isinstance(listed, list):
+        known = ", ".join(name for name, shards in splits.items() if shards) or "none"
+        raise BadInputError(f"--shards {manifest}: no shards in split {split!r}; splits with shards: {known}")
+    return listed
+
+
+def _samples(
+    manifest: Path, folder: Path, shard: Mapping[str, Any]
+) -> list[tuple[Mapping[str, Any], ShardMember | None]]:
+    """The (record, picture) pairs of a shard, checked against its entry in the manifest."""
+    try:
+        path, num_samples, num_bytes = folder / shard["file"], int(shard["num_samples"]), int(shard["num_bytes"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInputError(f"--shards {manifest}: an entry is not as expected: {error!r}") from error
+    try:
+        if (found_bytes := path.stat().st_size) != num_bytes:
+            raise BadInputError(f"--shards {manifest}: {path} has {found_bytes:,} bytes, not {num_bytes:,}")
+        samples = list(_read_tar(path))
+    except OSError as error:
+        raise BadInputError(f"--shards {manifest}: {path}: {error.strerror or error}") from error
+    except (tarfile.TarError, ValueError, KeyError) as error:
+        raise BadInputError(f"--shards {manifest}: {path} cannot be read as a shard: {error}") from error
+    if len(samples) != num_samples:
+        raise BadInputError(f"--shards {manifest}: {path} holds {len(samples):,} samples, not {num_samples:,}")
+    return samples
+
+
+def _read_tar(path: Path) -> Iterator[tuple[Mapping[str, Any], ShardMember | None]]:
+    """The (record, picture) pairs of a tar in its order: a run of members whose names agree up to the first dot.
+
+    Raises:
+        OSError, tarfile.TarError: it cannot be read.
+        ValueError: a sample's JSON is missing, or is none that names its photo.
+    """
+    last_key, record, picture = None, None, None
+    with tarfile.open(path, "r:") as tar:
+        for member in tar:
+            key, _, suffix = member.name.partition(".")
+            if key != last_key and last_key is not None:
+                yield _record(last_key, record), picture
+            if key != last_key:
+                last_key, record, picture = key, None, None
+            if suffix == "json":
+                file = tar.extractfile(member)
+                record = json.loads(file.read()) if file is not None else None
+            elif f".{suffix.lower()}" in PICTURE_SUFFIXES and picture is None:
+                picture = ShardMember(path, member.offset_data, member.size)
+    if last_key is not None:
+        yield _record(last_key, record), picture
+
+
+def _record(key: str, record: object) -> Mapping[str, Any]:
+    if not isinstance(record, dict) or "photo_id" not in record:
+        raise ValueError(f"sample {key} has no JSON with a photo_id")
+    return record

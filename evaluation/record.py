@@ -1,0 +1,116 @@
+"""The record of one task: what its result file says.
+
+Source: docs/design.md, Evaluation; every field stands in results/result_schema.json.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evaluation.benchmarks.benchmark import Benchmark
+from evaluation.benchmarks.task import Task
+from evaluation.benchmarks.tasks import SCIENTIFIC_NAME, lineage_of
+from evaluation.encoder import Encoder
+from evaluation.metrics.few_shot import few_shot
+from evaluation.metrics.linear_probe import linear_probe
+from evaluation.metrics.summary import measure
+from evaluation.results.result import NUM_LISTED, SCHEMA_VERSION, class_list_sha256
+from evaluation.run_options import RunOptions
+from evaluation.scoring.features import Features
+from evaluation.scoring.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A task with its guesses.
+
+    Attributes:
+        task: the class list and the class of every row.
+        predictions: the guesses that the record is about.
+        among_all: Confounding alone: the guesses among all classes, beside those within the pair.
+    """
+
+    task: Task
+    predictions: Predictions
+    among_all: Predictions | None = None
+
+
+def make_record(
+    scored: Scored, benchmark: Benchmark, features: Features, encoder: Encoder, options: RunOptions
+) -> dict[str, Any]:
+    """JSON-able: figures of the task, and what they were made with. Holds no time and no path of a machine."""
+    task = scored.task
+    is_headline = task.taxon == benchmark.headline
+    record = _origin(task, encoder, options) | _counts(scored, benchmark, features) | {"headline": is_headline}
+    record |= _figures(scored, benchmark, options)
+    if is_headline:
+        record |= _few_shot(task, benchmark, features, options)
+    return record
+
+
+def _origin(task: Task, encoder: Encoder, options: RunOptions) -> dict[str, Any]:
+    scale = options.protocol.logit_scale or encoder.logit_scale
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "benchmark": task.benchmark,
+        "taxon": task.taxon,
+        "class_list": task.class_list,
+        "protocol": options.protocol.name,
+        "model": {"name": "", "activation": None, **options.model, "hash": encoder.hash},
+        "preprocessing": encoder.preprocess.to_dict(),
+        "prompts": {"set": options.prompts, "logit_scale": scale},
+        "class_list_sha256": class_list_sha256(task.class_names),
+        "num_classes": len(task.class_names),
+    }
+
+
+def _counts(scored: Scored, benchmark: Benchmark, features: Features) -> dict[str, Any]:
+    """n_rows = num_images + num_missing + num_unreadable + num_null_label; a row counts once, in this order."""
+    keys, class_R = benchmark.rows.keys, scored.task.class_R
+    missing = [row for row in features.missing if class_R[row] >= 0]
+    unreadable = [(row, reason) for row, reason in features.unreadable if class_R[row] >= 0]
+    return {
+        "n_rows": len(benchmark.rows),
+        "num_images": len(scored.predictions),
+        "num_missing": len(missing),
+        "num_unreadable": len(unreadable),
+        "num_null_label": scored.task.num_null_label,
+        "num_near_ties": scored.predictions.num_near_ties,
+        "missing": [keys[row] for row in missing[:NUM_LISTED]],
+        "unreadable": [{"key": keys[row], "reason": reason} for row, reason in unreadable[:NUM_LISTED]],
+    }
+
+
+def _figures(scored: Scored, benchmark: Benchmark, options: RunOptions) -> dict[str, Any]:
+    task, predictions = scored.task, scored.predictions
+    num_classes = len(task.class_names)
+    is_headline = options.details and task.taxon == benchmark.headline
+    lineage = lineage_of(task, benchmark) if task.taxon == SCIENTIFIC_NAME else None
+    found = measure(
+        predictions,
+        num_classes,
+        lineage,
+        is_headline,
+        options.seed,
+        class_names=task.class_names,
+        num_choices=2 if task.pair_of_R else None,
+    )
+    if scored.among_all is not None:
+        beside = measure(scored.among_all, num_classes)
+        found["metrics"] |= {f"among_all_{name}": value for name, value in beside["metrics"].items()}
+    return found
+
+
+def _few_shot(task: Task, benchmark: Benchmark, features: Features, options: RunOptions) -> dict[str, Any]:
+    """Few-shot and probe over the readable pictures that have a label."""
+    class_N = task.class_R[features.row_N]
+    kept_N = np.flatnonzero(class_N >= 0)
+    image_ND, class_N = features.image_ND[kept_N], class_N[kept_N]
+    keys = [benchmark.rows.keys[row] for row in features.row_N[kept_N]]
+    found: dict[str, Any] = {"few_shot": None, "linear_probe": None}
+    if options.few_shot:
+        found["few_shot"] = few_shot(image_ND, class_N, keys)
+    if options.linear_probe:
+        found["linear_probe"] = linear_probe(image_ND, class_N, keys)
+    return found

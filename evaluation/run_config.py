@@ -1,0 +1,208 @@
+"""An evaluation as its config says: every model on every benchmark, in this process or as one rank of torchrun.
+
+All that can be refused is refused before the first file is written: settings, benchmarks, tasks, prompts, and the
+first model, which is the only one that is not a published baseline.
+"""
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evaluation.baselines import ModelChoice, brings_weights, choose
+from evaluation.benchmarks.benchmark import Benchmark
+from evaluation.chosen_benchmarks import open_chosen
+from evaluation.encoder import OpenClipEncoder
+from evaluation.evaluate import make_plan, run
+from evaluation.facts import ModelFacts
+from evaluation.model import ModelRequest, build_model, get_tokenizer, resolve
+from evaluation.outcome import print_outcome
+from evaluation.prompts import OPENAI, OPENAI_AND_PLAIN, all_prompts
+from evaluation.protocols import find_protocol
+from evaluation.ranks import Place, joined
+from evaluation.results.published_lines import append_line, check_wandb, log_to_wandb, published_metrics
+from evaluation.results.whole_file import write_whole
+from evaluation.run_options import RunOptions
+from evaluation.settings.config import EvalConfig
+from taxonomy.errors import BadInputError
+
+_LOG = logging.getLogger(__name__)
+
+CONFIG_FILE = "config.toml"
+_AUTOCAST = {
+    **dict.fromkeys(("amp_bf16", "amp_bfloat16", "bf16"), torch.bfloat16),
+    **dict.fromkeys(("amp", "fp16"), torch.float16),
+}
+"""Precision -> what autocast computes in; fp32 is without."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model to evaluate.
+
+    Attributes:
+        choice: which model.
+        request: the same, with the settings of the run.
+    """
+
+    choice: ModelChoice
+    request: ModelRequest
+
+
+def run_config(config: EvalConfig, benchmarks: list[Benchmark] | None = None) -> list[dict[str, Any]]:
+    """The records of all models, benchmarks and tasks, on rank 0, which writes and prints them; nothing elsewhere.
+
+    Args:
+        config: the settings.
+        benchmarks: what they name, opened; None opens it.
+
+    Raises:
+        BadInputError: the config, a benchmark or a model cannot be used; nothing was written, unless the model is one
+            of several.
+        WorkFailedError: a download failed, or results could not be written.
+    """
+    if config.report_to == "wandb":
+        check_wandb()
+    benchmarks = open_chosen(config) if benchmarks is None else benchmarks
+    options = _options(config)
+    with joined(config.device) as place:
+        _check_precision(config.precision, place.device)
+        _check_tasks(benchmarks, options)
+        candidates = _candidates(config)
+        with _one_after_the_other(place):
+            for candidate in candidates:
+                resolve(candidate.request)
+        records = [
+            record for candidate in candidates for record in _evaluate(candidate, benchmarks, config, options, place)
+        ]
+    if place.share.rank == 0:
+        print_outcome(records, config.out_dir)
+    return records
+
+
+def _options(config: EvalConfig) -> RunOptions:
+    return RunOptions(
+        taxa=config.taxon,
+        class_list=config.class_list,
+        protocol=find_protocol(config.protocol),
+        prompt_set=config.prompts,
+        out=config.out_dir,
+        cache_dir=config.embeddings_dir,
+        batch_size=config.batch_size,
+        num_workers=config.workers,
+        few_shot=config.few_shot,
+        linear_probe=config.linear_probe,
+        seed=config.seed,
+    )
+
+
+def _check_precision(precision: str, device: torch.device) -> None:
+    if _AUTOCAST.get(precision) is torch.float16 and device.type != "cuda":
+        raise BadInputError(f"--precision {precision} needs CUDA, this is {device.type}: use amp_bf16 or fp32")
+
+
+def _check_tasks(benchmarks: list[Benchmark], options: RunOptions) -> None:
+    """Check that every benchmark has the tasks asked for, and every class of them its prompts."""
+    for benchmark in benchmarks:
+        tasks = make_plan(benchmark, options).tasks
+        if options.prompts in (OPENAI, OPENAI_AND_PLAIN):  # which take any name
+            continue
+        for task in tasks:
+            all_prompts(task.class_names, options.prompts, task.fields)
+
+
+def _candidates(config: EvalConfig) -> list[Candidate]:
+    """The models in order, each once per activation."""
+    candidates = []
+    for choice in choose(config.model, config.pretrained, config.resume, config.baseline):
+        if not brings_weights(choice):
+            _LOG.warning("--model %s: neither --pretrained nor --resume: its weights are random", choice.model)
+        request = ModelRequest(choice.model, choice.pretrained, force=config.force, image_size=config.image_size)
+        if config.activation == "both":
+            requests = [replace(request, activation=one, force=True) for one in ("gelu", "quickgelu")]
+        else:
+            requests = [replace(request, activation=config.activation)]
+        candidates += [Candidate(choice, one) for one in requests]
+    return candidates
+
+
+@contextmanager
+def _one_after_the_other(place: Place) -> Iterator[None]:
+    """The block on rank 0 first, then on the others at once: what it downloads is downloaded once."""
+    if place.share.rank == 0:
+        yield
+    if place.share.size > 1:
+        place.share.sum_over_ranks(torch.zeros(1))
+    if place.share.rank != 0:
+        yield
+
+
+def _evaluate(
+    candidate: Candidate, benchmarks: list[Benchmark], config: EvalConfig, options: RunOptions, place: Place
+) -> list[dict[str, Any]]:
+    """One model on every benchmark; its line of figures is written when all are there."""
+    with _one_after_the_other(place):
+        model, facts = build_model(candidate.request, place.device)
+    model.eval()
+    autocast = _autocast(config.precision, place.device)
+    encoder = OpenClipEncoder(model, facts, get_tokenizer(facts), place.device, autocast)
+    about = _about(candidate.choice, facts)
+    if place.share.rank == 0:
+        _write_config(config)
+    own = replace(options, model=about)
+    records = [record for benchmark in benchmarks for record in run(benchmark, encoder, own, place.share)]
+    if place.share.rank == 0:
+        _write_figures(records, benchmarks, about, config)
+    return records
+
+
+def _autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager] | None:
+    dtype = _AUTOCAST.get(precision)
+    if dtype is None:
+        torch.backends.cudnn.allow_tf32 = False  # on by default for convolutions: three digits
+        return None
+    return functools.partial(torch.autocast, device.type, dtype=dtype)
+
+
+def _about(choice: ModelChoice, facts: ModelFacts) -> dict[str, Any]:
+    """What results say of a model; no path of this machine."""
+    return {
+        "name": choice.label,
+        "activation": facts.activation,
+        "activation_source": facts.activation_source,
+        "pretrained": _tag(facts.pretrained),
+    }
+
+
+def _tag(pretrained: str | None) -> str | None:
+    """The tag or hub model that weights came from; None for files and folders."""
+    if pretrained is None or pretrained.startswith("hf-hub:"):
+        return pretrained
+    is_place = pretrained.startswith("local-dir:") or "/" in pretrained or Path(pretrained).exists()
+    return None if is_place else pretrained
+
+
+def _write_config(config: EvalConfig) -> None:
+    config.out_dir.mkdir(parents=True, exist_ok=True)
+    write_whole(config.out_dir / CONFIG_FILE, config.to_toml().encode())
+
+
+def _write_figures(
+    records: list[dict[str, Any]], benchmarks: list[Benchmark], model: dict[str, Any], config: EvalConfig
+) -> None:
+    """The line in results.jsonl, and wandb's."""
+    figures = published_metrics(records, {one.name: one.log_name for one in benchmarks})
+    about = {
+        "model": model["name"],
+        "activation": model["activation"],
+        "protocol": config.protocol,
+        "class_list": config.class_list,
+    }
+    append_line(config.out_dir, figures, about)
+    if config.report_to == "wandb":
+        log_to_wandb(figures, config.name or model["name"], about, config.out_dir)

@@ -1,0 +1,1 @@
+"""Flags, TOML and the one config they make; no torch."""

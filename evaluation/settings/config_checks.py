@@ -1,0 +1,104 @@
+"""What settings must agree on with each other and with the file system; nothing is opened or made."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluation.baselines import choose
+from evaluation.settings.option import flag_of
+from taxonomy.errors import BadInputError
+
+if TYPE_CHECKING:
+    from evaluation.settings.config import EvalConfig
+
+PUBLISHED_FLAGS = {
+    "arbor_val": "biotrove_balanced",
+    "arbor_rare": "biotrove_unseen",
+    "lifestages": "biotrove_lifestages",
+    "bioclip_rare": "bioclip_rare",
+    "confounding": "confounding",
+    "deepweeds": "deepweeds",
+    "fungi": "fungi",
+    "insects2": "insects2",
+}
+"""Field -> benchmark of the registry; --birds is the ninth."""
+
+DATA_FIELDS = (*PUBLISHED_FLAGS, "birds", "benchmarks", "imagenet_val", "csv", "folder", "shards")
+"""Those that name something to evaluate on."""
+
+_FOLDERS = ("imagenet_val", "folder", "images_root")
+_FILES = ("csv", "shards")
+_FILES_OR_FOLDERS = (*PUBLISHED_FLAGS, "birds")
+_NAME_BYTES = 255
+"""Longest name of a file on the usual file systems."""
+
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
+
+
+def check_together(config: EvalConfig) -> None:
+    """Check what single values cannot tell.
+
+    Raises:
+        BadInputError: no model or nothing to evaluate it on is named, or two settings contradict each other.
+    """
+    choose(config.model, config.pretrained, config.resume, config.baseline)
+    if not any(getattr(config, name) for name in DATA_FIELDS):
+        raise BadInputError(f"nothing to evaluate: give at least one of {', '.join(map(flag_of, DATA_FIELDS))}")
+    needed = {"label_column": "csv", "ds_filter": "birds"}
+    for name, other in needed.items():
+        if getattr(config, name) is not None and getattr(config, other) is None:
+            raise BadInputError(f"{flag_of(name)} {getattr(config, name)}: goes with {flag_of(other)} only")
+    if config.force and config.activation is None:
+        raise BadInputError("--force: goes with --activation only, which it lets contradict the weights")
+    if config.device is not None and not _DEVICE.fullmatch(config.device):
+        raise BadInputError(f"--device {config.device!r}: allowed are cpu, cuda, cuda:N and mps")
+    if config.cache_dir is not None and not config.cache:
+        raise BadInputError(f"--cache-dir {config.cache_dir} and --no-cache contradict each other: drop one of them")
+    _check_name(config.name)
+
+
+def _check_name(name: str | None) -> None:
+    if name is None:
+        return
+    if name in (".", "..") or re.search(r"[/\\\x00-\x1f]", name) or len(name.encode()) > _NAME_BYTES:
+        raise BadInputError(
+            f"--name {name[:40]!r}: must name one folder, without / and \\, at most {_NAME_BYTES} bytes"
+        )
+
+
+def check_paths(config: EvalConfig) -> None:
+    """Check that files and folders named are there, and that results can be written; nothing is opened or made.
+
+    Raises:
+        BadInputError: one is missing, or is a file where a folder is meant or the other way round.
+    """
+    for name in _FOLDERS:
+        value = getattr(config, name)
+        if value is not None and not Path(value).is_dir():
+            kind = "is a file; give a folder" if Path(value).exists() else "no such folder"
+            raise BadInputError(f"{flag_of(name)} {value}: {kind}")
+    for name in _FILES:
+        value = getattr(config, name)
+        if value is not None and not Path(value).is_file():
+            kind = "is a folder; give a file" if Path(value).is_dir() else "no such file"
+            raise BadInputError(f"{flag_of(name)} {value}: {kind}")
+    for name in _FILES_OR_FOLDERS:
+        value = getattr(config, name)
+        if isinstance(value, str) and not Path(value).exists():
+            raise BadInputError(f"{flag_of(name)} {value}: no such file or folder")
+    for flag, folder in (("--out", config.out_dir), ("--cache-dir", config.embeddings_dir)):
+        _check_can_be_made(flag, folder)
+
+
+def _check_can_be_made(flag: str, folder: Path | None) -> None:
+    """Check that a folder is there or can be made, and written to, as far as permissions tell."""
+    if folder is None:
+        return
+    nearest_one = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not nearest_one.is_dir():
+        raise BadInputError(f"{flag} {folder}: {nearest_one} is a file; give a folder")
+    if not os.access(nearest_one, os.W_OK | os.X_OK):
+        raise BadInputError(f"{flag} {folder}: {nearest_one} may not be written to; give another folder")
