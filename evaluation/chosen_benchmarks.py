@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from evaluation.benchmarks.benchmark import Benchmark
+from evaluation.benchmarks.benchmark import Benchmark, check_pictures
 from evaluation.settings.config import EvalConfig
 from evaluation.settings.config_checks import PUBLISHED_FLAGS
 from evaluation.settings.option import nearest
@@ -24,20 +24,6 @@ def open_chosen(config: EvalConfig) -> list[Benchmark]:
     for benchmark in opened.values():
         check_pictures(benchmark)
     return list(opened.values())
-
-
-def check_pictures(benchmark: Benchmark) -> None:
-    """Check that at least one of a benchmark's pictures was found.
-
-    Raises:
-        BadInputError: none was.
-    """
-    if not any(source is not None for source in benchmark.rows.sources):
-        place = f"below {benchmark.images_root}" if benchmark.images_root else "where its file says"
-        raise BadInputError(
-            f"{benchmark.name}: none of its {len(benchmark.rows):,} pictures was found {place}: give their folder "
-            "with --images-root"
-        )
 
 
 def _open_all(config: EvalConfig) -> Iterator[Benchmark]:

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from evaluation.facts import ModelFacts
 from evaluation.scoring.preprocess import Preprocess
 from evaluation.shared_prefixes import can_share, encode_tree, tree_of
+from evaluation.tokens import tokenize
 
 Tokenizer = Callable[[list[str]], torch.Tensor]
 
@@ -126,7 +127,7 @@ def encode_texts(
     like length and trimmed to their longest.
     """
     distinct = list(dict.fromkeys(texts))
-    token_VL = tokenizer(distinct)
+    token_VL = tokenize(tokenizer, distinct)
     length_V = used_lengths(token_VL)
     is_shared = can_trim(model) and can_share(_text_tower(model))
     order_V = _alphabetical(token_VL) if is_shared else torch.argsort(length_V, stable=True)
@@ -134,9 +135,8 @@ def encode_texts(
     for index_B in order_V.split(batch_size):
         longest = int(length_V[index_B].max()) if can_trim(model) else token_VL.shape[1]
         token_BL = token_VL[index_B, :longest].to(device)
-        made_BD = (
-            _branching(model, token_BL, length_V[index_B].to(device)) if is_shared else encode_text(model, token_BL)
-        )
+        length_B = length_V[index_B].to(device)
+        made_BD = _branching(model, token_BL, length_B) if is_shared else encode_text(model, token_BL)
         parts.append(made_BD.float())
     sorted_VD = torch.cat(parts)
     embedding_VD = torch.empty_like(sorted_VD)

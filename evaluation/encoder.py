@@ -5,8 +5,7 @@ Shapes: N pictures, H x W pixels, C channels, D embedding, V texts.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -73,16 +72,19 @@ class OpenClipEncoder:
     autocast: Callable[[], AbstractContextManager] | None = None
     text_batch_size: int = 1024
     pixels: Preprocess | None = None
+    _hash: str | None = field(default=None, init=False, repr=False)
 
     @property
     def preprocess(self) -> Preprocess:
         """That of the facts, unless `pixels` say otherwise."""
         return self.pixels or Preprocess.of(self.facts)
 
-    @cached_property
+    @property
     def hash(self) -> str:
         """Of the weights as they are when first asked for: make a new encoder after they change."""
-        return model_hash(self.model, self.facts)
+        if self._hash is None:
+            self._hash = model_hash(self.model, self.facts)
+        return self._hash
 
     @property
     def variant(self) -> str:
@@ -105,8 +107,7 @@ class OpenClipEncoder:
                 f"give --image-size to build it for another"
             )
         made = replace(self, pixels=preprocess)
-        if "hash" in vars(self):
-            vars(made)["hash"] = self.hash
+        made._hash = self._hash
         return made
 
     @property

@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.benchmarks.benchmark import Benchmark
+from evaluation.benchmarks.benchmark import Benchmark, check_pictures
 from evaluation.benchmarks.task import Task
 from evaluation.benchmarks.tasks import ROLLUP, SCIENTIFIC_NAME, lineage_of, make_task, rollup_tasks
 from evaluation.encoder import Encoder, with_preprocess
 from evaluation.random_state import random_state_kept
-from evaluation.record import Scored, make_record
+from evaluation.record import Scored, learnt_from_labels, make_record
 from evaluation.results.predictions_file import predictions_path, write_predictions
-from evaluation.results.result import file_name, write_result
+from evaluation.results.result import file_name, split_file, write_result
 from evaluation.results.thumbnails import example_rows, with_examples, write_thumbnails
+from evaluation.results.whole_file import write_whole
 from evaluation.run_options import ALL, HEADLINE, RunOptions
 from evaluation.scoring.class_vectors import class_matrix
 from evaluation.scoring.encode_pictures import EncodeOptions, image_features
@@ -75,11 +76,7 @@ def run(
     """
     options = options or RunOptions()
     plan = make_plan(benchmark, options)
-    if not any(source is not None for source in benchmark.rows.sources):
-        raise BadInputError(
-            f"{benchmark.name}: none of its {len(benchmark.rows):,} pictures was found below "
-            f"{benchmark.images_root or 'the folder of its CSV'}: give their folder with --images-root"
-        )
+    check_pictures(benchmark)
     shown = with_preprocess(encoder, replace(encoder.preprocess, **options.protocol.preprocess))
     encoding = EncodeOptions(options.batch_size, options.num_workers, options.cache_dir, options.worker_init)
     with random_state_kept():
@@ -160,10 +157,16 @@ def _finish(
 ) -> dict[str, Any]:
     """The record of a task, written with its guesses and pictures if that was asked for."""
     record = make_record(scored, benchmark, features, encoder, options)
+    split = None
+    if record["headline"] and (options.few_shot or options.linear_probe):
+        learnt, split = learnt_from_labels(scored.task, benchmark, features, options)
+        record |= learnt
     if options.out is None:
         return record
-    if record["confusions"]:
+    if record["headline"]:
         record["confusions"] = _with_pictures(record["confusions"], scored, benchmark, options.out)
+    if split is not None:
+        write_whole(options.out / split_file(record), split.to_json().encode())
     write_predictions(predictions_path(options.out / file_name(record)), scored.predictions)
     write_result(options.out, record)
     return record

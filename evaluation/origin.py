@@ -155,6 +155,8 @@ def _named_config(name: str, own_config: Mapping[str, Any] | None) -> dict[str, 
     from open_clip.factory import get_model_config, list_models
 
     config = get_model_config(_cleaned(name))
+    if config is None and Path(name).is_file():
+        raise BadInputError(f"{name} holds weights alone, which do not tell their model: add --model and --activation")
     if config is None:
         close = get_close_matches(name, list_models(), n=6, cutoff=0.5)
         raise BadInputError(f"--model {name}: open_clip has no such model (near it: {', '.join(close) or 'none'})")

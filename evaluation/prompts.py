@@ -51,7 +51,7 @@ def taxon_prompts(fields: CaptionFields, prompt_set: str, label: str) -> list[st
 
 
 def _taxon_with_common(fields: CaptionFields) -> str | None:
-    """ "Animalia ... Turdus merula with common name Common Blackbird"; None without a known rank."""
+    """As "Animalia ... Turdus merula with common name Common Blackbird"; None without a known rank."""
     if fields.taxon is None or not fields.common_name:
         return fields.taxon
     return f"{fields.taxon} with common name {fields.common_name}"

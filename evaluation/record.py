@@ -14,6 +14,7 @@ from evaluation.benchmarks.tasks import SCIENTIFIC_NAME, lineage_of
 from evaluation.encoder import Encoder
 from evaluation.metrics.few_shot import few_shot
 from evaluation.metrics.linear_probe import linear_probe
+from evaluation.metrics.splits import Split, make_split
 from evaluation.metrics.summary import measure
 from evaluation.results.result import NUM_LISTED, SCHEMA_VERSION, class_list_sha256
 from evaluation.run_options import RunOptions
@@ -42,14 +43,13 @@ def make_record(
     """JSON-able: figures of the task, and what they were made with. Holds no time and no path of a machine."""
     task = scored.task
     is_headline = task.taxon == benchmark.headline
-    record = _origin(task, encoder, options) | _counts(scored, benchmark, features) | {"headline": is_headline}
-    record |= _figures(scored, benchmark, options)
-    if is_headline:
-        record |= _few_shot(task, benchmark, features, options)
-    return record
+    record = (
+        _origin(task, benchmark, encoder, options) | _counts(scored, benchmark, features) | {"headline": is_headline}
+    )
+    return record | _figures(scored, benchmark, options) | {"few_shot": None, "linear_probe": None}
 
 
-def _origin(task: Task, encoder: Encoder, options: RunOptions) -> dict[str, Any]:
+def _origin(task: Task, benchmark: Benchmark, encoder: Encoder, options: RunOptions) -> dict[str, Any]:
     scale = options.protocol.logit_scale or encoder.logit_scale
     return {
         "schema_version": SCHEMA_VERSION,
@@ -61,6 +61,7 @@ def _origin(task: Task, encoder: Encoder, options: RunOptions) -> dict[str, Any]
         "preprocessing": encoder.preprocess.to_dict(),
         "prompts": {"set": options.prompts, "logit_scale": scale},
         "class_list_sha256": class_list_sha256(task.class_names),
+        "rows_sha256": class_list_sha256(benchmark.rows.keys),
         "num_classes": len(task.class_names),
     }
 
@@ -102,15 +103,22 @@ def _figures(scored: Scored, benchmark: Benchmark, options: RunOptions) -> dict[
     return found
 
 
-def _few_shot(task: Task, benchmark: Benchmark, features: Features, options: RunOptions) -> dict[str, Any]:
-    """Few-shot and probe over the readable pictures that have a label."""
+def learnt_from_labels(
+    task: Task, benchmark: Benchmark, features: Features, options: RunOptions
+) -> tuple[dict[str, Any], Split]:
+    """Few-shot and probe, as far as they were asked for, and the split they share.
+
+    Readable pictures with a label take part, each once.
+    """
     class_N = task.class_R[features.row_N]
-    kept_N = np.flatnonzero(class_N >= 0)
+    is_kept_N = class_N >= 0
+    if task.distinct_R is not None:
+        is_kept_N &= task.distinct_R[features.row_N]
+    kept_N = np.flatnonzero(is_kept_N)
     image_ND, class_N = features.image_ND[kept_N], class_N[kept_N]
-    keys = [benchmark.rows.keys[row] for row in features.row_N[kept_N]]
-    found: dict[str, Any] = {"few_shot": None, "linear_probe": None}
-    if options.few_shot:
-        found["few_shot"] = few_shot(image_ND, class_N, keys)
-    if options.linear_probe:
-        found["linear_probe"] = linear_probe(image_ND, class_N, keys)
-    return found
+    keys = [benchmark.rows.keys[row] for row in features.row_N[kept_N].tolist()]
+    split = make_split(class_N, keys)
+    return {
+        "few_shot": few_shot(image_ND, class_N, keys, split=split) if options.few_shot else None,
+        "linear_probe": linear_probe(image_ND, class_N, keys, split=split) if options.linear_probe else None,
+    }, split

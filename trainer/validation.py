@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import distributed as dist
 
-from evaluation.benchmarks.benchmark import Benchmark
+from evaluation.benchmarks.benchmark import Benchmark, check_pictures
 from evaluation.benchmarks.registry import open_benchmark
 from evaluation.encoder import OpenClipEncoder, evaluation_mode
 from evaluation.errors import UnreadableImageError
@@ -164,7 +164,10 @@ def _benchmarks(config: TrainConfig) -> tuple[Benchmark, ...]:
         return ()
     csv_root, images_root = (Path(root) if root else None for root in (config.benchmarks_root, config.images_root))
     names = [name.strip() for name in config.zeroshot_benchmarks.split(",")]
-    return tuple(open_benchmark(name, None, csv_root, images_root) for name in names)
+    opened = tuple(open_benchmark(name, None, csv_root, images_root) for name in names)
+    for benchmark in opened:
+        check_pictures(benchmark)
+    return opened
 
 
 def _sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:

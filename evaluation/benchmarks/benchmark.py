@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from taxonomy.errors import BadInputError
+
 NINE_LEVELS = (
     "kingdom",
     "phylum",
@@ -69,3 +71,17 @@ class Benchmark:
     corrections: Sequence[tuple[str, str, str]] = ()
     log_name: str = ""
     images_root: Path | None = None
+
+
+def check_pictures(benchmark: Benchmark) -> None:
+    """Check that at least one of a benchmark's pictures was found.
+
+    Raises:
+        BadInputError: none was.
+    """
+    if not any(source is not None for source in benchmark.rows.sources):
+        place = f"below {benchmark.images_root}" if benchmark.images_root else "where its file says"
+        raise BadInputError(
+            f"{benchmark.name}: none of its {len(benchmark.rows):,} pictures was found {place}: give their folder "
+            "with --images-root"
+        )

@@ -10,10 +10,8 @@ Source: docs/design.md, Few-shot and probe.
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -115,11 +113,3 @@ def _places(class_N: np.ndarray, keys: Sequence[str], salt: str) -> np.ndarray:
     place_N = np.empty(len(class_N), np.int64)
     place_N[order_N] = np.arange(len(class_N)) - np.repeat(start_C, count_C)
     return place_N
-
-
-def write_split(split: Split, path: Path) -> str:
-    """Its sha256; the file is there whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(split.to_json(), "utf-8")
-    part.replace(path)
-    return split.sha256

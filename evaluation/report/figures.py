@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evaluation.benchmarks.published_figures import PUBLISHED_TOP1
+from evaluation.benchmarks.published_figures import NUM_CLASSES, PUBLISHED_TOP1
 from evaluation.benchmarks.task import PUBLISHED
 from evaluation.report import words
 from evaluation.report.columns import Column, Record, Row, key_of, title_of
@@ -32,6 +32,7 @@ def overview(rows: Sequence[Row], columns: Sequence[Column]) -> list[dict[str, A
             "number": number,
             "title": row.title,
             "classes": words.number(row.first["num_classes"]),
+            "published_classes": _other_classes(row),
             "images": words.counts([record["num_images"] for record in row.shown.values()]),
             "chance": _place(row.first["chance"]),
             "majority": _place(row.first["majority"]),
@@ -43,6 +44,12 @@ def overview(rows: Sequence[Row], columns: Sequence[Column]) -> list[dict[str, A
         }
         for number, row in enumerate(rows)
     ]
+
+
+def _other_classes(row: Row) -> str:
+    """Number of classes of the published figures where it is another one; empty where they can be compared."""
+    number = NUM_CLASSES.get(row.benchmark)
+    return words.number(number) if number != row.first["num_classes"] and published_of(row) else ""
 
 
 def published_of(row: Row) -> list[dict[str, Any] | None]:

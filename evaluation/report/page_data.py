@@ -128,7 +128,7 @@ def _confusion(confusion: Mapping[str, Any], has_pictures: bool) -> list[Any]:
 def _picture_of(example: Mapping[str, Any]) -> str | None:
     """Its path if it is one of a thumbnail; a result file from elsewhere may name any file."""
     path = example["thumbnail"]
-    return path
+    return path if path and _THUMBNAIL.fullmatch(path) else None
 
 
 def _pictures(folder: Path, records: Sequence[Record]) -> dict[str, str]:

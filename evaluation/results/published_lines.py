@@ -111,7 +111,7 @@ def log_to_wandb(figures: Mapping[str, float], run_name: str, config: Mapping[st
     folder.mkdir(parents=True, exist_ok=True)
     try:
         run = wandb.init(project=WANDB_PROJECT, name=run_name, config=dict(config), dir=str(folder), job_type="eval")
-    except (wandb.Error, OSError) as error:
+    except (wandb.errors.Error, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise BadInputError(f"--report-to wandb: {reason}; wandb login, or set WANDB_MODE=offline") from error
     run.log({f"val/{name}": value for name, value in figures.items()})

@@ -55,6 +55,15 @@ def file_name(record: Mapping[str, Any]) -> str:
     return "--".join([*parts, f"{model['hash'][:_HASH_LETTERS]}-{name_in_files(model['activation'] or 'none')}.json"])
 
 
+def split_file(record: Mapping[str, Any]) -> Path:
+    """`splits/<benchmark>--<taxon>--<class_list>.json`: the few-shot split, the same for every model.
+
+    Args:
+        record: at least benchmark, taxon and class_list.
+    """
+    return Path("splits", "--".join(name_in_files(str(part)) for part in _key(record)[:3]) + ".json")
+
+
 def name_in_files(name: str) -> str:
     """The name if file names may hold it, else its harmless part and six digits of its SHA-256.
 

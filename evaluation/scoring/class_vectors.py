@@ -81,7 +81,10 @@ def class_vectors(
     # what is known is what rank 0 knows: others may see other files
     store = None if cache_dir is None or share.rank else _Store(cache_dir / "prompts" / _model_key(encoder))
     known = store.read(set(number_of)) if store is not None else {}
-    for part in _parts(_unknown(list(number_of), known, share)):
+    unknown = _unknown(list(number_of), known, share)
+    # classes whose texts begin alike, as species of one genus, are encoded together
+    unknown.sort(key=lambda key: (list(prompts[number_of[key]][:1]), key))
+    for part in _parts(unknown):
         made_DC = class_embeddings([prompts[number_of[key]] for key in part], encoder, share)
         made_CD = made_DC.T.contiguous().cpu().numpy()
         known.update(zip(part, made_CD, strict=True))

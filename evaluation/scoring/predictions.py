@@ -38,8 +38,14 @@ class Predictions:
 
     def kept(self, is_kept_N: np.ndarray) -> "Predictions":
         """Those of some pictures alone; near ties are counted among all as before."""
-        arrays = (self.row_N, self.class_N, self.guess_NK, self.score_NK, self.confidence_N)
-        return Predictions(*(array[is_kept_N] for array in arrays), self.num_near_ties)
+        return Predictions(
+            self.row_N[is_kept_N],
+            self.class_N[is_kept_N],
+            self.guess_NK[is_kept_N],
+            self.score_NK[is_kept_N],
+            self.confidence_N[is_kept_N],
+            self.num_near_ties,
+        )
 
     def counts(self, k: int, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
         """(right_C, shown_C), int64: pictures per class whose class is among the first k guesses, and all."""

@@ -108,7 +108,10 @@ def test_texts_beyond_the_context_are_refused():
         encode_text(CLIP(**TINY), torch.ones(1, 78, dtype=torch.int64))
 
 
-def test_texts_come_in_their_order_encoded_once_each():
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_texts_come_in_their_order_encoded_once_each(is_shared, monkeypatch):
+    if not is_shared:
+        monkeypatch.setattr("evaluation.encode.can_share", lambda tower: False)
     torch.manual_seed(5)
     model = CLIP(**TINY).eval()
     tokenizer = pickle.loads(pickle.dumps(open_clip.SimpleTokenizer()))
@@ -124,6 +127,10 @@ def test_texts_come_in_their_order_encoded_once_each():
     model.token_embedding.register_forward_hook(lambda module, inputs, output: encoded.append(inputs[0].shape))
     with torch.no_grad():
         encode_texts(model, tokenizer, texts, "cpu", batch_size=7)
+    if is_shared:
+        used = int(used_lengths(tokenizer(list(set(texts)))).sum())
+        assert 0 < sum(shape[0] for shape in encoded) < used - len(set(texts)), "not even the start token of each"
+        return
     assert sum(shape[0] for shape in encoded) == len(set(texts))
     assert max(shape[1] for shape in encoded) == used_lengths(tokenizer(texts)).max()
     assert min(shape[1] for shape in encoded) < 20

@@ -64,7 +64,8 @@ def test_says_what_the_results_say(page: str) -> None:
     text = Elements(page).text
     assert "3 models on 4 benchmarks" in text
     assert "Zero-shot classification of 1,089 pictures" in text
-    assert "BioTrove-Unseen 300 pictures, 30 classes" in text
+    assert "BioTrove-Unseen 300 pictures, 30 classes; published figures: 300 classes" in text
+    assert "25 classes; published" not in text
     assert "Every model against hf-hub:imageomics/bioclip, picture by picture" in text
     assert "published: BioTrove (NeurIPS 2024), Table 5" in text
     assert "Missing for hf-hub:imageomics/bioclip, oaks/epoch_12.pt and ViT-B-16: BioTrove-Balanced, BioCLIP" in text

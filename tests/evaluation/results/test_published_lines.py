@@ -82,7 +82,7 @@ def _wandb(monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> t
 
     module = types.ModuleType("wandb")
     module.__spec__ = types.SimpleNamespace()  # type: ignore[assignment]
-    module.init, module.Error = init, RuntimeError  # type: ignore[attr-defined]
+    module.init, module.errors = init, types.SimpleNamespace(Error=RuntimeError)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "wandb", module)
     return run, asked
 

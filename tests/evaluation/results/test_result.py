@@ -103,9 +103,10 @@ def test_what_was_not_measured_is_filled_with_null(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_result(tmp_path, record())
-    before = path.read_bytes()
+    before, write = path.read_bytes(), Path.write_bytes
 
     def full(path: Path, content: bytes) -> int:
+        write(path, content[:5])
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.multiprocessing import start_processes  # pyright: ignore[reportPrivateImportUsage]
 
 import evaluation.scoring.encode_pictures as module
 from evaluation.benchmarks.benchmark import Rows
@@ -272,7 +273,7 @@ def test_ranks_share_the_pictures_and_a_cache_that_one_of_them_lacks_is_no_cache
     assert same(one, two) and one.row_N.tolist() == [0]
 
 
-def be_a_rank(rank: int, folder: Path) -> None:
+def be_a_rank(rank: int, folder: Path, rows: Rows, encoder: OpenClipEncoder) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     num_sums = 0
@@ -284,9 +285,6 @@ def be_a_rank(rank: int, folder: Path) -> None:
         torch.distributed.all_reduce(total)
         return total
 
-    (folder / "pictures").mkdir(exist_ok=True)
-    rows = pickle.loads((folder / "rows").read_bytes())
-    encoder, _ = clip_encoder()
     options = EncodeOptions(batch_size=5, num_workers=rank)
     made = image_features(rows, encoder, options, Share(rank, 2, sum_over_ranks))
     (folder / f"rank{rank}").write_bytes(pickle.dumps((made, num_sums)))
@@ -295,12 +293,12 @@ def be_a_rank(rank: int, folder: Path) -> None:
 
 def test_two_processes_give_the_numbers_of_one(tmp_path):
     (tmp_path / "pictures").mkdir()
-    rows = rows_below(tmp_path / "pictures")
-    (tmp_path / "rows").write_bytes(pickle.dumps(rows))
-    torch.multiprocessing.spawn(be_a_rank, (tmp_path,), nprocs=2)
+    rows, (encoder, _) = rows_below(tmp_path / "pictures"), clip_encoder()
+    # forked, as the loader's workers are: new processes would import torch first
+    start_processes(be_a_rank, (tmp_path, rows, encoder), nprocs=2, start_method="fork")
     (one, sums), (two, others) = (pickle.loads((tmp_path / f"rank{rank}").read_bytes()) for rank in (0, 1))
     assert same(one, two) and sums == others == 4
-    assert_same_numbers(one, image_features(rows, clip_encoder()[0]))
+    assert_same_numbers(one, image_features(rows, encoder))
 
 
 def test_the_bar_counts_every_picture_and_is_silent_elsewhere(tmp_path, monkeypatch, capsys):
