@@ -42,18 +42,19 @@ def test_embeddings_are_those_of_the_texts_alone(activation, custom_text):
 
 
 def test_every_beginning_is_one_node():
-    token_VL = torch.tensor([[9, 5, 0, 7, 0], [9, 5, 0, 7, 8], [9, 5, 7, 0, 0], [9, 5, 7, 0, 0], [9, 6, 0, 7, 8]])
-    length_V = torch.tensor([4, 5, 3, 3, 5])
+    rows = [[9, 5, 0, 7, 0], [9, 5, 0, 7, 0], [9, 5, 0, 7, 8], [9, 5, 7, 0, 0], [9, 5, 7, 0, 0], [9, 6, 0, 7, 8]]
+    token_VL = torch.tensor([*rows, [9, 7, 0, 7, 8]])
+    length_V = torch.tensor([4, 5, 5, 3, 3, 5, 5])
     tree = tree_of(token_VL, length_V)
     beginnings = {tuple(row[: n + 1].tolist()) for row, end in zip(token_VL, length_V, strict=True) for n in range(end)}
-    assert len(tree.token_M) == len(beginnings) == 10
+    assert len(tree.token_M) == len(beginnings) == 15
     for text, length in enumerate(length_V.tolist()):
         path_L = tree.path_VL[text, :length]
         assert torch.equal(tree.token_M[path_L], token_VL[text, :length])
         assert torch.equal(tree.depth_M[path_L], torch.arange(length))
         shown = tree.path_VL[tree.text_M[path_L], tree.depth_M[path_L]]
         assert torch.equal(shown, path_L), "a node's text goes through it"
-    assert torch.equal(tree.path_VL[2], tree.path_VL[3])
+    assert torch.equal(tree.path_VL[3], tree.path_VL[4])
 
 
 def test_other_towers_are_left_to_the_usual_way():

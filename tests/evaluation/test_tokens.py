@@ -15,6 +15,8 @@ TEXTS = [
     "Pterocarpus &amp; soyauxii",
     "Echium pl\u00e4ntagineum \u2019tis",
     "caf\u00c3\u00a9",
+    "Abies R.\u00c2 Br.",
+    "a &amp;amp;amp;lt; b <c>",
     "tab\tand\nline",
     "<start_of_text> <end_of_text>x",
     "Sp. 123abc-45 x_y A.B",

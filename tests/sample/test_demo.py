@@ -17,6 +17,7 @@ from webdataset.compat import WebDataset
 
 from spark_jobs import table_io
 from spark_jobs.tables import PHOTOS, SELECTIONS
+from taxonomy.ranks import RANKS
 from tests.conftest import PROJECT
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
@@ -52,7 +53,9 @@ def run_demo(root: Path) -> Demo:
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     versions = {path.name: DeltaTable(path).version() for path in (root / "tables").iterdir()}
-    kept = [path for folder in ("shards", "reports", "runs") for path in (root / folder).rglob("*") if path.is_file()]
+    folders = ("shards", "reports", "runs", "heldout", "eval")
+    kept = [path for folder in folders for path in (root / folder).rglob("*") if path.is_file()]
+    kept = [path for path in kept if path.name != "results.jsonl"]  # gains a line with every evaluation
     return Demo(done.stdout, versions, {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept})
 
 
@@ -88,10 +91,11 @@ def stored_samples(root: Path, dataset: str) -> dict[str, list[dict]]:
 def test_every_command_is_printed_behind_a_dollar_sign(first_run: Demo):
     assert [name for name, _ in first_run.data_steps] == [*CHANGING_STEPS, "status"]
     modules = [words[2] for words, _ in first_run.commands if words[:2] == ["python", "-m"]]
-    assert modules == ["sample.draw_specimens", "sample.photo_server", "sample.open_shards", "sample.open_shards"]
-    trainings = [words for words, _ in first_run.commands if words[:2] == ["taxaflow", "train"]]
-    assert len(trainings) == 1
-    assert len(first_run.commands) == len(CHANGING_STEPS) + 1 + len(modules) + len(trainings)
+    reader, writer = "sample.open_shards", "sample.write_heldout"
+    assert modules == ["sample.draw_specimens", "sample.photo_server", reader, reader, writer]
+    others = [words[1] for words, _ in first_run.commands if words[0] == "taxaflow" and words[1] != "data"]
+    assert others == ["train", "eval", "report"]
+    assert len(first_run.commands) == len(CHANGING_STEPS) + 1 + len(modules) + len(others)
     bare = [line for line in first_run.stdout.splitlines() if line.startswith(("taxaflow ", "python "))]
     assert bare == []
 
@@ -128,10 +132,27 @@ def test_sample_dataset_stores_the_real_species_photos(demo_root: Path, first_ru
     assert len(samples) == len(named) == 9
 
 
-def test_the_report_it_names_is_there(demo_root: Path, first_run: Demo):
-    report = demo_root / "reports" / "taxa.html"
-    assert f"report:   {report.resolve()}" in first_run.stdout
-    assert report.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
+def test_the_pages_it_names_are_there(demo_root: Path, first_run: Demo):
+    lines = first_run.stdout.splitlines()
+    pages = {"taxa:": demo_root / "reports" / "taxa.html", "report:": demo_root / "eval" / "report.html"}
+    for name, page in pages.items():
+        assert f"{name:10} {page.resolve()}" in lines
+        assert page.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
+    assert lines[-1] == f"report:    {pages['report:'].resolve()}"
+
+
+def test_the_model_is_measured_at_every_rank_on_photos_held_out(demo_root: Path, first_run: Demo):
+    records = [json.loads(path.read_text()) for path in (demo_root / "eval").glob("csv_heldout--*.json")]
+    found = {record["taxon"]: record for record in records}
+    assert set(found) >= {"scientific_name", "common_name", *(f"rollup_{rank}" for rank in RANKS)}
+    num_photos = fates(demo_root, "demo")["test"]
+    for record in records:
+        assert (record["n_rows"], record["num_images"]) == (num_photos, num_photos)
+    species = found["scientific_name"]
+    assert species["metrics"]["top1"]["low"] > 2 * species["chance"]
+    assert species["few_shot"]["shots"]["1"]["num_queries"] > 0
+    right = [found[f"rollup_{rank}"]["metrics"]["top1"]["value"] for rank in RANKS]
+    assert right[0] > right[-1] - 0.05, "a kingdom is not harder than a species"
 
 
 def test_the_model_learns_what_it_has_not_seen(demo_root: Path, first_run: Demo):
@@ -141,7 +162,7 @@ def test_the_model_learns_what_it_has_not_seen(demo_root: Path, first_run: Demo)
     last = [line for line in lines if line.get("event") == "evaluation"][-1]
     assert last["val-images"] >= 70
     assert last["val-top1-low"] > 2 * last["val-chance"]
-    assert f"model:    {(demo_root / 'runs' / 'demo').resolve()}" in first_run.stdout
+    assert f"model:     {(demo_root / 'runs' / 'demo').resolve()}" in first_run.stdout
 
 
 def test_second_run_finds_nothing_to_do(first_run: Demo, second_run: Demo):

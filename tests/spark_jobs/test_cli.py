@@ -11,7 +11,7 @@ import pytest
 from spark_jobs import config as configs
 from tests.conftest import PROJECT
 
-DATA_COMMANDS = ("ingest", "count", "select", "download", "label", "status", "run")
+DATA_COMMANDS = ("ingest", "count", "select", "download", "label", "fetch", "status", "run")
 JOBS = {
     "ingest_photos": configs.IngestConfig,
     "count_taxa": configs.CountConfig,
