@@ -31,21 +31,26 @@ def launch(arguments: Sequence[str], num_processes: int) -> int:
         command += ["-m", "evaluation", "--", *arguments]  # else torchrun takes --logs for a flag of its own
         threads = str(max(1, (os.cpu_count() or 1) // num_processes))
         environment = {"OMP_NUM_THREADS": threads} | os.environ | {FOLDER_VARIABLE: folder}
+        children: list[subprocess.Popen] = []
+        signals = _pass_on_signals(children)
         child = subprocess.Popen(command, env=environment, start_new_session=True)
-        signals = _pass_on_signals(child)
+        children.append(child)
+        if signals:  # one came before there was anybody to pass it on to
+            child.terminate()
         code = child.wait()
         if signal.SIGINT in signals:
             raise KeyboardInterrupt
         return _code(Path(folder), code)
 
 
-def _pass_on_signals(child: subprocess.Popen) -> list[int]:
-    """End the processes when this one is asked to end; the list grows by each signal that came."""
+def _pass_on_signals(children: Sequence[subprocess.Popen]) -> list[int]:
+    """End the children when this process is asked to end; the list returned grows by each signal that came."""
     seen: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
         seen.append(number)
-        child.send_signal(signal.SIGTERM)
+        for child in children:
+            child.terminate()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
