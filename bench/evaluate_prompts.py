@@ -14,10 +14,10 @@ import torch
 
 from bench.evaluate import Figure
 from bench.species_pool import load_pool
-from evaluation.encoder import OpenClipEncoder
+from evaluation.encoding.class_vectors import class_matrix
+from evaluation.encoding.encoder import OpenClipEncoder
+from evaluation.encoding.prompts import OPENAI, openai_templates
 from evaluation.model import ModelRequest, build_model, get_tokenizer
-from evaluation.prompts import OPENAI, openai_templates
-from evaluation.scoring.class_vectors import class_matrix
 
 GOAL_TIMES = 10
 

@@ -40,20 +40,6 @@ def _set_up_logging(debug: bool) -> None:
         logging.getLogger().setLevel(logging.ERROR)  # rank 0 talks
     else:
         logging.getLogger("evaluation").setLevel(logging.INFO)  # how a model was understood
-        logging.getLogger("evaluation.model").addFilter(_once())
-
-
-def _once() -> Callable[[logging.LogRecord], bool]:
-    """A filter that lets each line through once: models are looked at before the first is built, and built."""
-    seen: set[str] = set()
-
-    def is_new(record: logging.LogRecord) -> bool:
-        line = record.getMessage()
-        is_first = line not in seen
-        seen.add(line)
-        return is_first
-
-    return is_new
 
 
 def _run_here(config: EvalConfig) -> None:
@@ -69,7 +55,7 @@ def _run_here(config: EvalConfig) -> None:
 
 
 def _opened(config: EvalConfig) -> "list[Benchmark]":
-    return _needed("evaluation.chosen_benchmarks").open_chosen(config)
+    return _needed("evaluation.settings.chosen_benchmarks").open_chosen(config)
 
 
 def _runner() -> "Callable[[EvalConfig, list[Benchmark]], object]":
@@ -84,7 +70,7 @@ def print_report(results: Path, out: Path | None, against: str | None) -> None:
     """
     page = _needed("evaluation.report.page").write_report(results, out, against)
     records = _needed("evaluation.results.result").read_results(results)
-    _needed("evaluation.outcome").print_table(_needed("evaluation.report.table").report_table(records))
+    _needed("evaluation.report.outcome").print_table(_needed("evaluation.report.table").report_table(records))
     print(f"report: {page.resolve()}")
 
 

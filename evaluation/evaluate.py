@@ -16,7 +16,11 @@ import numpy as np
 from evaluation.benchmarks.benchmark import Benchmark, check_pictures
 from evaluation.benchmarks.task import Task
 from evaluation.benchmarks.tasks import ROLLUP, SCIENTIFIC_NAME, lineage_of, make_task, rollup_tasks
-from evaluation.encoder import Encoder, with_preprocess
+from evaluation.distributed import ALONE, Share
+from evaluation.encoding.class_vectors import class_matrix
+from evaluation.encoding.encode_pictures import EncodeOptions, image_features
+from evaluation.encoding.encoder import Encoder, with_preprocess
+from evaluation.encoding.features import Features
 from evaluation.random_state import random_state_kept
 from evaluation.record import Scored, learnt_from_labels, make_record
 from evaluation.results.predictions_file import predictions_path, write_predictions
@@ -24,12 +28,8 @@ from evaluation.results.result import file_name, split_file, write_result
 from evaluation.results.thumbnails import example_rows, with_examples, write_thumbnails
 from evaluation.results.whole_file import write_whole
 from evaluation.run_options import ALL, HEADLINE, RunOptions
-from evaluation.scoring.class_vectors import class_matrix
-from evaluation.scoring.encode_pictures import EncodeOptions, image_features
-from evaluation.scoring.features import Features
 from evaluation.scoring.guess import guess_pairs, guess_with_rollups
 from evaluation.scoring.rollup_sums import Rollup
-from evaluation.zero_shot import ALONE, Share
 from taxonomy.errors import BadInputError
 from taxonomy.ranks import RANKS
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from evaluation.encoding.pictures import eval_picture
 from evaluation.errors import UnreadableImageError
-from evaluation.facts import ModelFacts
-from evaluation.pictures import eval_picture
+from evaluation.loading.facts import ModelFacts
 from taxonomy.errors import BadInputError
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")

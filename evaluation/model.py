@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from evaluation.activation import decide
-from evaluation.facts import ModelFacts, facts_of_checkpoint
-from evaluation.origin import Origin, find_origin, weights_file
-from evaluation.weights import load_strict
+from evaluation.loading.activation import decide
+from evaluation.loading.facts import ModelFacts, facts_of_checkpoint
+from evaluation.loading.origin import Origin, find_origin, weights_file
+from evaluation.loading.weights import load_strict
 from taxonomy.errors import BadInputError
 
 __all__ = [

@@ -26,7 +26,7 @@ class Protocol:
     Attributes:
         name: of the result files.
         doc: one line for people.
-        prompt_set: of evaluation/prompts.py.
+        prompt_set: of evaluation/encoding/prompts.py.
         logit_scale: what cosines are multiplied with before a softmax.
         interpolation: of the resize, "bicubic" or "bilinear".
         resize_mode: "shortest" (then centre crop), "squash" or "longest" (then padding).

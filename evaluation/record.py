@@ -11,14 +11,14 @@ import numpy as np
 from evaluation.benchmarks.benchmark import Benchmark
 from evaluation.benchmarks.task import Task
 from evaluation.benchmarks.tasks import SCIENTIFIC_NAME, lineage_of
-from evaluation.encoder import Encoder
+from evaluation.encoding.encoder import Encoder
+from evaluation.encoding.features import Features
 from evaluation.metrics.few_shot import few_shot
 from evaluation.metrics.linear_probe import linear_probe
 from evaluation.metrics.splits import Split, make_split
 from evaluation.metrics.summary import measure
 from evaluation.results.result import NUM_LISTED, SCHEMA_VERSION, class_list_sha256
 from evaluation.run_options import RunOptions
-from evaluation.scoring.features import Features
 from evaluation.scoring.predictions import Predictions
 
 
@@ -116,7 +116,8 @@ def learnt_from_labels(
         is_kept_N &= task.distinct_R[features.row_N]
     kept_N = np.flatnonzero(is_kept_N)
     image_ND, class_N = features.image_ND[kept_N], class_N[kept_N]
-    keys = [benchmark.rows.keys[row] for row in features.row_N[kept_N].tolist()]
+    rows: list[int] = features.row_N[kept_N].tolist()
+    keys = [benchmark.rows.keys[row] for row in rows]
     split = make_split(class_N, keys)
     return {
         "few_shot": few_shot(image_ND, class_N, keys, split=split) if options.few_shot else None,

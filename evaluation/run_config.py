@@ -14,20 +14,20 @@ from typing import Any
 
 import torch
 
-from evaluation.baselines import ModelChoice, brings_weights, choose
 from evaluation.benchmarks.benchmark import Benchmark
-from evaluation.chosen_benchmarks import open_chosen
-from evaluation.encoder import OpenClipEncoder
+from evaluation.distributed import Place, joined
+from evaluation.encoding.encoder import OpenClipEncoder
+from evaluation.encoding.prompts import OPENAI, OPENAI_AND_PLAIN, all_prompts
 from evaluation.evaluate import make_plan, run
-from evaluation.facts import ModelFacts
+from evaluation.loading.facts import ModelFacts
 from evaluation.model import ModelRequest, build_model, get_tokenizer, resolve
-from evaluation.outcome import print_outcome
-from evaluation.prompts import OPENAI, OPENAI_AND_PLAIN, all_prompts
 from evaluation.protocols import find_protocol
-from evaluation.ranks import Place, joined
+from evaluation.report.outcome import print_outcome
 from evaluation.results.published_lines import append_line, check_wandb, log_to_wandb, published_metrics
 from evaluation.results.whole_file import write_whole
 from evaluation.run_options import RunOptions
+from evaluation.settings.baselines import ModelChoice, brings_weights, choose
+from evaluation.settings.chosen_benchmarks import open_chosen
 from evaluation.settings.config import EvalConfig
 from taxonomy.errors import BadInputError
 
@@ -74,7 +74,7 @@ def run_config(config: EvalConfig, benchmarks: list[Benchmark] | None = None) ->
         _check_precision(config.precision, place.device)
         _check_tasks(benchmarks, options)
         candidates = _candidates(config)
-        with _one_after_the_other(place):
+        with _one_after_the_other(place), _unsaid("evaluation.model"):  # it is said when the model is built
             for candidate in candidates:
                 resolve(candidate.request)
         records = [
@@ -129,6 +129,18 @@ def _candidates(config: EvalConfig) -> list[Candidate]:
             requests = [replace(request, activation=config.activation)]
         candidates += [Candidate(choice, one) for one in requests]
     return candidates
+
+
+@contextmanager
+def _unsaid(name: str) -> Iterator[None]:
+    """The block without what this logger says below errors."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

@@ -13,37 +13,17 @@ from typing import Any
 
 import torch
 
-from evaluation.encoder import Encoder
-from evaluation.facts import ModelFacts
+from evaluation.distributed import ALONE, Share
+from evaluation.encoding.class_vectors import class_embeddings
+from evaluation.encoding.encoder import Encoder
 from evaluation.labelled_images import ImageBatch, LabelledImages, image_batches
+from evaluation.loading.facts import ModelFacts
 from evaluation.metrics.intervals import Metric, accuracy, balanced_accuracy, wilson
 from evaluation.random_state import random_state_kept
 from taxonomy.errors import BadInputError
 
 TOP_KS = (1, 3, 5)
 """Numbers of guesses reported, as far as there are more classes than guesses."""
-
-_PROMPTS_AT_ONCE = 4096
-"""Prompts encoded and added up together: bounds the memory of 33,000 classes with 80 prompts each."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """One rank's part of an evaluation.
-
-    Attributes:
-        rank: 0-based.
-        size: number of ranks.
-        sum_over_ranks: tensor -> its sum over all ranks, on every rank.
-    """
-
-    rank: int = 0
-    size: int = 1
-    sum_over_ranks: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor
-
-
-ALONE = Share()
-"""One process does everything."""
 
 
 @dataclass(frozen=True)
@@ -61,45 +41,6 @@ class Counts:
     shown_C: torch.Tensor
     num_unreadable: int
     top_ks: tuple[int, ...]
-
-
-def class_embeddings(prompts: Sequence[Sequence[str]], encoder: Encoder, share: Share = ALONE) -> torch.Tensor:
-    """Unit embeddings [D, C], float32: the mean of a class's unit prompt embeddings, scaled to length 1.
-
-    Each distinct prompt is encoded once, whatever classes share it.
-
-    Args:
-        prompts: the texts of every class, at least one each.
-        encoder: encodes texts.
-        share: this rank's part.
-
-    Raises:
-        BadInputError: no class, or a class without prompts.
-    """
-    if not prompts or not all(prompts):
-        raise BadInputError("zero-shot needs at least one class, and at least one prompt for each")
-    uses: dict[str, list[int]] = {}
-    for number, texts in enumerate(prompts):
-        for text in texts:
-            uses.setdefault(text, []).append(number)
-    texts = sorted(uses)  # what begins alike stays together, on one rank
-    own = texts[share.rank * len(texts) // share.size : (share.rank + 1) * len(texts) // share.size]
-    sum_CD = _sum_by_class(own, uses, len(prompts), encoder)
-    sum_CD = share.sum_over_ranks(sum_CD)
-    return torch.nn.functional.normalize(sum_CD, dim=1).float().T.contiguous()
-
-
-def _sum_by_class(texts: list[str], uses: dict[str, list[int]], num_classes: int, encoder: Encoder) -> torch.Tensor:
-    """Sum [C, D] of the embeddings of these texts by class; fp64, so that the order of adding leaves no trace."""
-    any_1D = encoder.encode_texts(["a"])  # tells width and device also where this rank has no prompt
-    sum_CD = torch.zeros(num_classes, any_1D.shape[1], dtype=torch.float64, device=any_1D.device)
-    for start in range(0, len(texts), _PROMPTS_AT_ONCE):
-        part = texts[start : start + _PROMPTS_AT_ONCE]
-        text_VD = encoder.encode_texts(part).double()
-        rows = [(row, number) for row, text in enumerate(part) for number in uses[text]]
-        row_P, class_P = torch.tensor(rows, device=any_1D.device).T
-        sum_CD.index_add_(0, class_P, text_VD[row_P])
-    return sum_CD
 
 
 def count_right(

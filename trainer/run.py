@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import torch
 
-from evaluation.facts import ModelFacts
+from evaluation.loading.facts import ModelFacts
 from evaluation.model import get_tokenizer
 from taxonomy.errors import TaxaflowError, WorkFailedError
 from trainer import distributed

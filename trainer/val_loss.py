@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from evaluation.encoder import evaluation_mode
+from evaluation.encoding.encoder import evaluation_mode
 from evaluation.random_state import random_state_kept
 from trainer.data.batch import DataSettings, TrainData
 from trainer.data.open_data import open_source

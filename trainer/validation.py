@@ -16,15 +16,16 @@ from torch import distributed as dist
 
 from evaluation.benchmarks.benchmark import Benchmark, check_pictures
 from evaluation.benchmarks.registry import open_benchmark
-from evaluation.encoder import OpenClipEncoder, evaluation_mode
+from evaluation.distributed import ALONE, Share
+from evaluation.encoding.encoder import OpenClipEncoder, evaluation_mode
+from evaluation.encoding.prompts import OPENAI_AND_PLAIN, label_prompts
 from evaluation.errors import UnreadableImageError
 from evaluation.evaluate import run
-from evaluation.facts import ModelFacts
 from evaluation.labelled_images import LabelledImages, folder_of_classes
+from evaluation.loading.facts import ModelFacts
 from evaluation.model import get_tokenizer
-from evaluation.prompts import OPENAI_AND_PLAIN, label_prompts
 from evaluation.run_options import HEADLINE, RunOptions
-from evaluation.zero_shot import ALONE, Share, ZeroShotResult, evaluate
+from evaluation.zero_shot import ZeroShotResult, evaluate
 from taxonomy.errors import BadInputError
 from trainer.data.bad_samples import BadSample
 from trainer.data.batch import DataSettings

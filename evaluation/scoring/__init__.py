@@ -1,1 +1,1 @@
-"""Pictures and class names to embeddings, embeddings to guesses."""
+"""Embeddings to guesses."""

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from evaluation.distributed import ALONE, Share
 from evaluation.scoring.predictions import Predictions
 from evaluation.scoring.rollup_sums import Rollup, RollupSums
 from evaluation.scoring.top_guesses import TopGuesses
-from evaluation.zero_shot import ALONE, Share
 from taxonomy.errors import WorkFailedError
 
 NEAR_TIE = 1e-5

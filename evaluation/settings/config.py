@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.baselines import BASELINES
-from evaluation.prompts import PROMPT_SETS
+from evaluation.encoding.prompts import PROMPT_SETS
 from evaluation.protocols import PROTOCOLS
+from evaluation.settings.baselines import BASELINES
 from evaluation.settings.config_checks import check_together
 from evaluation.settings.option import flag_of, nearest, option, options
 from taxonomy.errors import BadInputError

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.baselines import choose
+from evaluation.settings.baselines import choose
 from evaluation.settings.option import flag_of
 from taxonomy.errors import BadInputError
 

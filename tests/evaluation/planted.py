@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from evaluation.prompts import openai_templates
-from evaluation.scoring.preprocess import Preprocess
+from evaluation.encoding.preprocess import Preprocess
+from evaluation.encoding.prompts import openai_templates
 
 WIDTH = 1024
 """Of the embedding."""

@@ -12,7 +12,7 @@ from open_clip.factory import get_model_config
 from open_clip.transformer import LayerNormFp32, QuickGELU
 from safetensors.torch import save_file
 
-from evaluation.facts import ModelFacts
+from evaluation.loading.facts import ModelFacts
 from evaluation.model import ModelRequest, build_model, get_tokenizer, instantiate, load_checkpoint, resolve
 from taxonomy.errors import BadInputError, WorkFailedError
 from tests.evaluation.small_models import SMALL, TINY, changed

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import evaluation
-from evaluation import prompts
 from evaluation.benchmarks.registry import open_benchmark
-from evaluation.pictures import eval_picture
+from evaluation.encoding import prompts
+from evaluation.encoding.pictures import eval_picture
 from evaluation.protocols import PAPER
 from taxonomy.ranks import RANKS
 from tests.evaluation.planted import NULL, image_vector, label_vector, numbers_of, picture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluation.prompts import PROMPT_SETS
+from evaluation.encoding.prompts import PROMPT_SETS
 from evaluation.protocols import BIOCLIP, DEFAULT, PAPER, PROTOCOLS, find_protocol
 from taxonomy.errors import BadInputError
 

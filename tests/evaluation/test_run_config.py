@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from evaluation import cli, run_config
-from evaluation.facts import ModelFacts
+from evaluation.loading.facts import ModelFacts
 from evaluation.model import instantiate
 from evaluation.results.predictions_file import predictions_path, read_predictions
 from taxonomy.errors import BadInputError

@@ -12,10 +12,10 @@ import torch
 import torch.multiprocessing as mp
 from PIL import Image
 
-from evaluation.encode import encode_image, to_input
-from evaluation.encoder import OpenClipEncoder, evaluation_mode
-from evaluation.facts import ModelFacts
+from evaluation.encoding.encode import encode_image, to_input
+from evaluation.encoding.encoder import OpenClipEncoder, evaluation_mode
 from evaluation.labelled_images import LabelledImages, folder_of_classes, image_batches
+from evaluation.loading.facts import ModelFacts
 from evaluation.model import ModelRequest, build_model, get_tokenizer, resolve
 from evaluation.random_state import random_state_kept
 from evaluation.zero_shot import (

@@ -8,7 +8,7 @@ import pytest
 
 import evaluation
 from evaluation.benchmarks.registry import open_benchmark
-from evaluation.encoder import OpenClipEncoder
+from evaluation.encoding.encoder import OpenClipEncoder
 from evaluation.model import ModelRequest, build_model, get_tokenizer
 from tests.conftest import PROJECT
 from tests.trainer.command import run_here

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from evaluation.facts import ModelFacts
+from evaluation.loading.facts import ModelFacts
 from taxonomy.errors import BadInputError
 from trainer.checkpoints.checkpoint import CheckpointContent, newest_valid
 from trainer.distributed import Ranks

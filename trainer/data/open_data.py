@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from evaluation.facts import ModelFacts
+from evaluation.loading.facts import ModelFacts
 from taxonomy.captions import CAPTION_KINDS
 from taxonomy.errors import BadInputError
 from trainer.data.batch import DataSettings, TrainData

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from evaluation.encode import encode_image, encode_text, to_input
+from evaluation.encoding.encode import encode_image, encode_text, to_input
 from evaluation.model import ModelFacts, ModelRequest, build_model, resolve
 from taxonomy.errors import BadInputError
 from trainer.distributed import Ranks, broadcast_parameters

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 import evaluation.scoring.guess as module
+from evaluation.distributed import Share
 from evaluation.scoring.guess import Rollup, guess, guess_pairs, guess_rollups, guess_with_rollups
-from evaluation.zero_shot import Share
 from taxonomy.errors import WorkFailedError
 
 pytestmark = pytest.mark.torch

@@ -6,7 +6,7 @@ import open_clip
 import pytest
 import torch
 
-from evaluation.encode import encode_image, encode_text
+from evaluation.encoding.encode import encode_image, encode_text
 from evaluation.model import load_checkpoint
 from tests.trainer.checkpoint_contents import content_of, is_same
 from tests.trainer.command import QUICK, run_here

@@ -1,0 +1,1 @@
+"""Pictures and texts to embeddings, with the caches."""

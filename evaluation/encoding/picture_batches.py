@@ -1,0 +1,123 @@
+"""A benchmark's rows -> decoded pictures in batches, by worker processes, with a reason for each that is unreadable.
+
+Shapes: N pictures of a batch, S x S pixels.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import UnidentifiedImageError
+from torch.utils.data import DataLoader, Dataset
+
+from evaluation.encoding.pictures import eval_picture
+from evaluation.encoding.preprocess import Preprocess
+from evaluation.errors import UnreadableImageError
+from taxonomy.errors import TaxaflowError
+
+Source = Path | Callable[[], bytes]
+"""A picture's file, or what reads its bytes; picklable where workers read it."""
+
+
+@dataclass(frozen=True)
+class PictureBatch:
+    """Decoded pictures of one batch.
+
+    Attributes:
+        image_NSSC: uint8 RGB, the readable ones alone.
+        index_N: their numbers among the sources.
+        unreadable: (number, reason) of the others.
+    """
+
+    image_NSSC: torch.Tensor
+    index_N: list[int]
+    unreadable: list[tuple[int, str]]
+
+
+def picture_batches(
+    sources: Sequence[Source],
+    numbers: Sequence[int],
+    preprocess: Preprocess,
+    batch_size: int,
+    num_workers: int = 0,
+    worker_init: Callable[[int], None] | None = None,
+) -> Iterator[PictureBatch]:
+    """The pictures of these numbers in their order; no random numbers of the caller are drawn.
+
+    Args:
+        sources: of all pictures.
+        numbers: those of this rank.
+        preprocess: size, interpolation and resize mode.
+        batch_size: pictures of a batch, readable or not.
+        num_workers: processes that decode; 0 decodes in this one.
+        worker_init: called in each of these with its number.
+
+    Raises:
+        TaxaflowError: of a reader that failed altogether, as one whose shard is lost.
+    """
+    loader = DataLoader(
+        _Decoded(sources, numbers, preprocess),
+        batch_size=batch_size,
+        num_workers=num_workers,
+        worker_init_fn=worker_init if num_workers else None,
+        collate_fn=_collate,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # else the loader takes its seed from torch's own generator
+    )
+    for image_NSSC, index_N, unreadable, error in loader:
+        if error is not None:
+            raise error
+        yield PictureBatch(image_NSSC, index_N, unreadable)
+
+
+_Sample = tuple[int, np.ndarray | str | TaxaflowError]
+"""Number and pixels, or why there are none, or what stops the run."""
+
+
+class _Decoded(Dataset):
+    """The pictures of some numbers."""
+
+    def __init__(self, sources: Sequence[Source], numbers: Sequence[int], preprocess: Preprocess):
+        self.sources, self.numbers, self.preprocess = sources, numbers, preprocess
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> _Sample:
+        number = self.numbers[index]
+        source, how = self.sources[number], self.preprocess
+        try:
+            encoded = source.read_bytes() if isinstance(source, Path) else source()
+            if not encoded:
+                return number, "empty file"
+            return number, eval_picture(encoded, how.image_size, how.interpolation, how.resize_mode)
+        except (UnreadableImageError, OSError) as error:
+            return number, reason_of(error)
+        except TaxaflowError as error:
+            # handed over as it is: the loader would wrap a raised one in the worker's trace
+            return number, error
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a picture cannot be read, the same on every machine: no path and no address in it."""
+    cause = error.__cause__ or error
+    if isinstance(cause, UnidentifiedImageError):
+        return "not a picture of a known format"
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return os.strerror(cause.errno)
+    text = re.sub(r"<[\w.]+ object at 0x[0-9a-fA-F]+>", "the file", str(cause)).strip()
+    return text.splitlines()[0] if text else type(cause).__name__
+
+
+def _collate(
+    samples: list[_Sample],
+) -> tuple[torch.Tensor, list[int], list[tuple[int, str]], TaxaflowError | None]:
+    readable = [(number, made) for number, made in samples if isinstance(made, np.ndarray)]
+    pixels_NSSC = np.stack([pixels for _, pixels in readable]) if readable else np.zeros((0, 1, 1, 3), np.uint8)
+    unreadable = [(number, made) for number, made in samples if isinstance(made, str)]
+    error = next((made for _, made in samples if isinstance(made, TaxaflowError)), None)
+    return torch.from_numpy(pixels_NSSC), [number for number, _ in readable], unreadable, error

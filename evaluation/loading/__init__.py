@@ -1,0 +1,1 @@
+"""Names, files, folders and hubs to what a model is and its weights, strictly."""

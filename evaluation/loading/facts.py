@@ -1,0 +1,112 @@
+"""What must be known beside the weights to run a model: stored in every checkpoint, enforced on load."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from evaluation.loading.activation import ACTIVATIONS
+from taxonomy.errors import BadInputError
+
+STATE_FILE = "state.json"
+"""Beside the weights in a checkpoint folder; the facts are its value `model_facts`."""
+
+WEIGHTS_FILE = "model.safetensors"
+"""The weights in a checkpoint folder."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """How a model is built and what its pictures and texts look like.
+
+    Attributes:
+        name: open_clip's name, `local-dir:`, `hf-hub:`, or the name of an own config.
+        pretrained: tag, file or folder that the weights came from; None for random ones.
+        activation: "gelu" or "quickgelu".
+        activation_source: what decided the activation, in words.
+        image_mean, image_std: per channel, of pixels in [0, 1].
+        interpolation: "bicubic" or "bilinear".
+        image_size: side of the square input, px.
+        context_length: tokens of a full text.
+        embed_dim: length of an embedding.
+        resize_mode: "shortest" (then centre crop), "squash" or "longest" (then padding).
+        model_config: open_clip's complete `model_cfg`, with quick_gelu: enough to build the model anew.
+    """
+
+    name: str
+    pretrained: str | None
+    activation: str
+    activation_source: str
+    image_mean: tuple[float, ...]
+    image_std: tuple[float, ...]
+    interpolation: str
+    image_size: int
+    context_length: int
+    embed_dim: int
+    resize_mode: str = "shortest"
+    model_config: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        object.__setattr__(self, "image_mean", tuple(float(value) for value in self.image_mean))
+        object.__setattr__(self, "image_std", tuple(float(value) for value in self.image_std))
+        if len(self.image_mean) != 3 or len(self.image_std) != 3 or min(self.image_std) <= 0:
+            raise BadInputError(f"image mean {self.image_mean} and std {self.image_std}: three each, std above 0")
+        if self.activation not in ACTIVATIONS:
+            raise BadInputError(f"activation {self.activation!r}: one of {', '.join(ACTIVATIONS)} is allowed")
+        if self.interpolation not in ("bicubic", "bilinear"):
+            raise BadInputError(f"interpolation {self.interpolation!r}: bicubic or bilinear is allowed")
+        if self.resize_mode not in ("shortest", "squash", "longest"):
+            raise BadInputError(f"resize mode {self.resize_mode!r}: shortest, squash or longest is allowed")
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able copy, from which `from_dict` makes an equal one."""
+        made = asdict(self)
+        return made | {"image_mean": list(self.image_mean), "image_std": list(self.image_std)}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "ModelFacts":
+        """The facts as stored.
+
+        Raises:
+            BadInputError: a fact is missing. Facts of later versions, unknown here, are passed over.
+        """
+        known = {one.name for one in fields(cls)}
+        missing = sorted(known - {"resize_mode"} - set(stored))
+        if missing:
+            raise BadInputError(f"the stored model facts lack {', '.join(missing)}")
+        return cls(**{key: value for key, value in stored.items() if key in known})
+
+
+def facts_of_checkpoint(folder: Path) -> ModelFacts | None:
+    """The facts of our checkpoint folder; None if the folder is none (no state.json with facts).
+
+    Raises:
+        BadInputError: state.json cannot be read as JSON, or its facts are incomplete.
+    """
+    state = folder / STATE_FILE
+    if not state.is_file():
+        return None
+    try:
+        stored = json.loads(state.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInputError(f"{state} is not readable as JSON: {error}") from error
+    return stored_facts(stored)
+
+
+def newest_checkpoint(run: Path) -> Path | None:
+    """The checkpoint folder of the highest step in a run's folder; None if it has none."""
+    folders = [path for path in run.glob("checkpoints/step_*") if (path / STATE_FILE).is_file()]
+    found = {int(step): path for path in folders if (step := path.name.removeprefix("step_")).isdecimal()}
+    return found[max(found)] if found else None
+
+
+def stored_facts(content: Any) -> ModelFacts | None:
+    """The facts beside the weights in what a checkpoint holds; None if there are none.
+
+    Raises:
+        BadInputError: they are incomplete.
+    """
+    if not isinstance(content, Mapping) or not isinstance(content.get("model_facts"), Mapping):
+        return None
+    return ModelFacts.from_dict(content["model_facts"])
