@@ -99,8 +99,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def score_planted(path: Path) -> list[PublishedPair]:
-    """The published scorer's findings for the planted model of the tests."""
-    from tests.evaluation.planted import label_vector
+    """The published scorer's findings for the planted model."""
+    from bench.planted_model import label_vector
 
     return _score_named(read_rows(path), {name: label_vector(name) for name in COLUMNS})
 
@@ -137,10 +137,10 @@ def score_ours(path: Path, folder: Path) -> Mapping[str, float]:
         path: the CSV.
         folder: an empty one, for stand-in pictures.
     """
+    from bench.planted_model import PlantedEncoder, picture_bytes
     from evaluation import RunOptions, run
     from evaluation.benchmarks.registry import open_benchmark
     from evaluation.protocols import PAPER
-    from tests.evaluation.planted import PlantedEncoder, picture_bytes
 
     rows = read_rows(path)
     species = list(dict.fromkeys(row["scientific_name"] for row in rows))

@@ -14,8 +14,9 @@ import numpy as np
 
 from bench.evaluate import Figure
 from bench.species_pool import load_pool
-from evaluation.metrics.summary import measure
-from evaluation.scoring.guess import guess_with_rollups
+from evaluation.encoding.features import Features
+from evaluation.metrics.summary import measure, measure_details
+from evaluation.scoring.guess import guess
 from evaluation.scoring.rollup_sums import Rollup
 from taxonomy.ranks import RANKS
 
@@ -30,13 +31,14 @@ def measure_scores(num_images: int, num_classes: int, width: int) -> list[Figure
         class_N, class_CD = _write(Path(folder) / "images.npy", num_images, num_classes, width)
         image_ND = np.load(Path(folder) / "images.npy", mmap_mode="r")
         start_s = time.process_time()
-        rollups = {rank: _rollup(lineages, place, class_N) for place, rank in enumerate(RANKS)}
-        rows_N = np.arange(num_images)
-        found, rolled = guess_with_rollups(image_ND, rows_N, class_CD, class_N, SCALE, rollups)
+        names = {rank: [str(lineage[place]) for lineage in lineages] for place, rank in enumerate(RANKS)}
+        rollups = {rank: _rollup(own, class_N) for rank, own in names.items()}
+        found, rolled = guess(Features(image_ND, np.arange(num_images), (), ()), class_CD, class_N, SCALE, rollups)
         guessed_s = time.process_time() - start_s
-        measure(found, num_classes, lineages, headline=True, draws=0)
+        measure(found, names[RANKS[-1]])
+        measure_details(found, lineages, draws=0)
         for rank, predictions in rolled.items():
-            measure(predictions, rollups[rank].num_classes, draws=0)
+            measure(predictions, list(dict.fromkeys(names[rank])))
         total_s = time.process_time() - start_s
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     size = f"{num_classes:,} classes x {num_images:,} images x {width}"
@@ -55,8 +57,7 @@ def _lineages(num_classes: int) -> list[tuple[str | None, ...]]:
     return [(*(row[rank] for rank in RANKS[:-1]), f"{row['genus']} {row['species']}") for row in rows]
 
 
-def _rollup(lineages: list[tuple[str | None, ...]], place: int, class_N: np.ndarray) -> Rollup:
-    names = [lineage[place] for lineage in lineages]
+def _rollup(names: list[str], class_N: np.ndarray) -> Rollup:
     number = {name: index for index, name in enumerate(dict.fromkeys(names))}
     code_C = np.array([number[name] for name in names])
     return Rollup(code_C, code_C[class_N], len(number))

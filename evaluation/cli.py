@@ -9,11 +9,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from evaluation.launch import launch, leave_word
+from evaluation.launch import launch
 from evaluation.settings.config import EvalConfig
 from evaluation.settings.flags import load
 from taxonomy.ending import ending, last_words
 from taxonomy.errors import BadInputError, TaxaflowError
+from taxonomy.launch_folder import leave_word
 
 if TYPE_CHECKING:
     from evaluation.benchmarks.benchmark import Benchmark

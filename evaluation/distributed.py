@@ -41,7 +41,7 @@ ALONE = Share()
 
 
 @dataclass(frozen=True)
-class Place:
+class ProcessPlace:
     """This process among all of them.
 
     Attributes:
@@ -54,7 +54,7 @@ class Place:
 
 
 @contextmanager
-def joined(device: str | None = None) -> Iterator[Place]:
+def process_group(device: str | None = None) -> Iterator[ProcessPlace]:
     """This process's place, in the process group while the block runs; no group if it is alone.
 
     Args:
@@ -64,10 +64,10 @@ def joined(device: str | None = None) -> Iterator[Place]:
     Raises:
         BadInputError: the device is not there, or torchrun's variables are incomplete or no numbers.
     """
-    rank, size, local_rank = _ranks(os.environ)
+    rank, size, local_rank = _process_ranks(os.environ)
     place = find_device(device, local_rank)
     if size == 1:
-        yield Place(ALONE, place)
+        yield ProcessPlace(ALONE, place)
         return
     # gloo serves tensors of the CPU, nccl those of the GPU: both kinds are summed
     distributed.init_process_group(
@@ -76,7 +76,7 @@ def joined(device: str | None = None) -> Iterator[Place]:
         device_id=place if place.type == "cuda" else None,
     )
     try:
-        yield Place(Share(rank, size, sum_over_ranks), place)
+        yield ProcessPlace(Share(rank, size, sum_over_ranks), place)
     finally:
         distributed.destroy_process_group()
 
@@ -110,7 +110,7 @@ def find_device(name: str | None = None, local_rank: int = 0) -> torch.device:
     return torch.device("cuda", index)
 
 
-def _ranks(environment: Mapping[str, str]) -> tuple[int, int, int]:
+def _process_ranks(environment: Mapping[str, str]) -> tuple[int, int, int]:
     """(rank, number of ranks, rank on this machine); (0, 1, 0) outside torchrun."""
     if "RANK" not in environment:
         return 0, 1, 0

@@ -7,28 +7,28 @@ Shapes: N pictures, R rows, C classes, D embedding.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from evaluation.benchmarks.benchmark import Benchmark, check_pictures
+from evaluation.benchmarks.benchmark import SCIENTIFIC_NAME, Benchmark, check_pictures
 from evaluation.benchmarks.task import Task
-from evaluation.benchmarks.tasks import ROLLUP, SCIENTIFIC_NAME, lineage_of, make_task, rollup_tasks
+from evaluation.benchmarks.tasks import ROLLUP, lineage_of, make_task, rollup_tasks
 from evaluation.distributed import ALONE, Share
 from evaluation.encoding.class_vectors import class_matrix
 from evaluation.encoding.encode_pictures import EncodeOptions, image_features
 from evaluation.encoding.encoder import Encoder, with_preprocess
 from evaluation.encoding.features import Features
 from evaluation.random_state import random_state_kept
-from evaluation.record import Scored, learnt_from_labels, make_record
+from evaluation.record import Scored, learnt_from_labels, make_record, origin_of
 from evaluation.results.predictions_file import predictions_path, write_predictions
-from evaluation.results.result import file_name, split_file, write_result
+from evaluation.results.result import check_replaceable, file_name, names_sha256, split_file, write_result
 from evaluation.results.thumbnails import example_rows, with_examples, write_thumbnails
 from evaluation.results.whole_file import write_whole
 from evaluation.run_options import ALL, HEADLINE, RunOptions
-from evaluation.scoring.guess import guess_pairs, guess_with_rollups
+from evaluation.scoring.guess import guess, guess_pairs
 from evaluation.scoring.rollup_sums import Rollup
 from taxonomy.errors import BadInputError
 from taxonomy.ranks import RANKS
@@ -41,7 +41,8 @@ class Plan:
     Attributes:
         tasks: those asked for by level, scored from prompts of their own class names.
         rollups: rank -> task scored from the probabilities of the scientific names.
-        species: the task of the scientific names where there are roll-ups, one of `tasks` or not.
+        species: the task of the scientific names, which roll-ups are scored from; it may also be one of `tasks`. None
+            without roll-ups.
     """
 
     tasks: list[Task]
@@ -56,8 +57,9 @@ class Plan:
     @property
     def scored(self) -> list[Task]:
         """The tasks whose classes are needed: those asked for, and the scientific names for roll-ups."""
-        is_beside = self.species is not None and self.species.taxon not in self.asked
-        return [*self.tasks, self.species] if is_beside and self.species is not None else self.tasks
+        if self.species is None or self.species.taxon in self.asked:
+            return self.tasks
+        return [*self.tasks, self.species]
 
 
 def run(
@@ -72,15 +74,19 @@ def run(
         share: this rank's part.
 
     Raises:
-        BadInputError: an unknown taxon, class list or prompt set, or no picture of the benchmark was found.
+        BadInputError: an unknown taxon, class list or prompt set, no picture of the benchmark was found, or the folder
+            of results has another result in the place of one of these.
     """
     options = options or RunOptions()
     plan = make_plan(benchmark, options)
     check_pictures(benchmark)
-    shown = with_preprocess(encoder, replace(encoder.preprocess, **options.protocol.preprocess))
+    shown = with_preprocess(encoder, options.protocol.preprocess)
+    if options.out is not None:
+        for task in (*plan.tasks, *plan.rollups.values()):
+            check_replaceable(options.out, origin_of(task, benchmark, shown, options))
     encoding = EncodeOptions(options.batch_size, options.num_workers, options.cache_dir, options.worker_init)
     with random_state_kept():
-        features = image_features(benchmark.rows, shown, encoding, share)
+        features = image_features(benchmark.rows, shown, encoding, share, benchmark.name if options.progress else None)
         scored = _score(benchmark, plan, features, shown, options, share)
     return [_finish(one, benchmark, features, shown, options) for one in scored if share.rank == 0]
 
@@ -123,15 +129,16 @@ def _score(
 ) -> list[Scored]:
     """Guesses for every task, the same on every rank; the scientific names serve their own task and all roll-ups."""
     scale = options.protocol.logit_scale or encoder.logit_scale
-    image_ND, row_N = features.image_ND, features.row_N
     scored = []
     for task in plan.scored:
-        class_CD = class_matrix(task.class_names, task.fields, options.prompts, encoder, options.cache_dir, share)
+        class_CD = class_matrix(
+            task.class_names, task.fields, options.effective_prompt_set, encoder, options.cache_dir, share
+        )
         rollups = _rollups(plan, benchmark) if task is plan.species else {}
-        found, rolled = guess_with_rollups(image_ND, row_N, class_CD, task.class_R, scale, rollups, share=share)
+        found, rolled = guess(features, class_CD, task.class_R, scale, rollups, share)
         if task.pair_of_R:
             among_all = found if task.distinct_R is None else found.kept(task.distinct_R[found.row_N])
-            found = guess_pairs(image_ND, row_N, class_CD, task.class_R, task.pair_of_R, scale)
+            found = guess_pairs(features, class_CD, task.class_R, task.pair_of_R, scale)
             scored.append(Scored(task, found, among_all))
         elif task.taxon in plan.asked:
             scored.append(Scored(task, found))
@@ -178,5 +185,5 @@ def _with_pictures(
     names, predictions = scored.task.class_names, scored.predictions
     rows = example_rows(confusions, predictions, names)
     sources = {row: benchmark.rows.sources[row] for own in rows for row in own}
-    files = write_thumbnails(out, benchmark.name, sources)
+    files = write_thumbnails(out, benchmark.name, names_sha256(benchmark.rows.keys), sources)
     return with_examples(confusions, predictions, names, benchmark.rows.keys, files)

@@ -24,7 +24,6 @@ __all__ = [
     "ModelFacts",
     "ModelRequest",
     "build_model",
-    "facts_of_checkpoint",
     "get_tokenizer",
     "instantiate",
     "load_checkpoint",

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 
 from evaluation.benchmarks.benchmark import Benchmark
-from evaluation.distributed import Place, joined
+from evaluation.distributed import ProcessPlace, process_group
 from evaluation.encoding.encoder import OpenClipEncoder
-from evaluation.encoding.prompts import OPENAI, OPENAI_AND_PLAIN, all_prompts
+from evaluation.encoding.prompts import OPENAI, OPENAI_AND_PLAIN, class_prompts
 from evaluation.evaluate import make_plan, run
-from evaluation.loading.facts import ModelFacts
+from evaluation.loading.facts import HUB, LOCAL, ModelFacts
 from evaluation.model import ModelRequest, build_model, get_tokenizer, resolve
 from evaluation.protocols import find_protocol
 from evaluation.report.outcome import print_outcome
@@ -70,8 +70,8 @@ def run_config(config: EvalConfig, benchmarks: list[Benchmark] | None = None) ->
         check_wandb()
     benchmarks = open_chosen(config) if benchmarks is None else benchmarks
     options = _options(config)
-    with joined(config.device) as place:
-        _check_precision(config.precision, place.device)
+    with process_group(config.device) as place:
+        _set_precision(config.precision, place.device)
         _check_tasks(benchmarks, options)
         candidates = _candidates(config)
         with _one_after_the_other(place), _unsaid("evaluation.model"):  # it is said when the model is built
@@ -93,6 +93,7 @@ def _options(config: EvalConfig) -> RunOptions:
         prompt_set=config.prompts,
         out=config.out_dir,
         cache_dir=config.embeddings_dir,
+        precision=config.precision,
         batch_size=config.batch_size,
         num_workers=config.workers,
         few_shot=config.few_shot,
@@ -101,19 +102,23 @@ def _options(config: EvalConfig) -> RunOptions:
     )
 
 
-def _check_precision(precision: str, device: torch.device) -> None:
+def _set_precision(precision: str, device: torch.device) -> None:
+    """Check that the device has the precision; for fp32, have convolutions of this process compute in no less."""
     if _AUTOCAST.get(precision) is torch.float16 and device.type != "cuda":
         raise BadInputError(f"--precision {precision} needs CUDA, this is {device.type}: use amp_bf16 or fp32")
+    if precision not in _AUTOCAST:
+        torch.backends.cudnn.allow_tf32 = False  # on by default for convolutions: three digits
 
 
 def _check_tasks(benchmarks: list[Benchmark], options: RunOptions) -> None:
     """Check that every benchmark has the tasks asked for, and every class of them its prompts."""
     for benchmark in benchmarks:
         tasks = make_plan(benchmark, options).tasks
-        if options.prompts in (OPENAI, OPENAI_AND_PLAIN):  # which take any name
+        if options.effective_prompt_set in (OPENAI, OPENAI_AND_PLAIN):  # which take any name
             continue
         for task in tasks:
-            all_prompts(task.class_names, options.prompts, task.fields)
+            for name in task.class_names:
+                class_prompts(name, options.effective_prompt_set, task.fields)
 
 
 def _candidates(config: EvalConfig) -> list[Candidate]:
@@ -144,7 +149,7 @@ def _unsaid(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _one_after_the_other(place: Place) -> Iterator[None]:
+def _one_after_the_other(place: ProcessPlace) -> Iterator[None]:
     """The block on rank 0 first, then on the others at once: what it downloads is downloaded once."""
     if place.share.rank == 0:
         yield
@@ -155,7 +160,7 @@ def _one_after_the_other(place: Place) -> Iterator[None]:
 
 
 def _evaluate(
-    candidate: Candidate, benchmarks: list[Benchmark], config: EvalConfig, options: RunOptions, place: Place
+    candidate: Candidate, benchmarks: list[Benchmark], config: EvalConfig, options: RunOptions, place: ProcessPlace
 ) -> list[dict[str, Any]]:
     """One model on every benchmark; its line of figures is written when all are there."""
     with _one_after_the_other(place):
@@ -175,10 +180,7 @@ def _evaluate(
 
 def _autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager] | None:
     dtype = _AUTOCAST.get(precision)
-    if dtype is None:
-        torch.backends.cudnn.allow_tf32 = False  # on by default for convolutions: three digits
-        return None
-    return functools.partial(torch.autocast, device.type, dtype=dtype)
+    return None if dtype is None else functools.partial(torch.autocast, device.type, dtype=dtype)
 
 
 def _about(choice: ModelChoice, facts: ModelFacts) -> dict[str, Any]:
@@ -193,9 +195,9 @@ def _about(choice: ModelChoice, facts: ModelFacts) -> dict[str, Any]:
 
 def _tag(pretrained: str | None) -> str | None:
     """The tag or hub model that weights came from; None for files and folders."""
-    if pretrained is None or pretrained.startswith("hf-hub:"):
+    if pretrained is None or pretrained.startswith(HUB):
         return pretrained
-    is_place = pretrained.startswith("local-dir:") or "/" in pretrained or Path(pretrained).exists()
+    is_place = pretrained.startswith(LOCAL) or "/" in pretrained or Path(pretrained).exists()
     return None if is_place else pretrained
 
 
@@ -214,6 +216,8 @@ def _write_figures(
         "activation": model["activation"],
         "protocol": config.protocol,
         "class_list": config.class_list,
+        "prompts": config.prompts or find_protocol(config.protocol).prompt_set,
+        "precision": config.precision,
     }
     append_line(config.out_dir, figures, about)
     if config.report_to == "wandb":

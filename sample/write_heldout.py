@@ -6,15 +6,16 @@ The pictures are those of the shards, byte for byte. A second call finds them th
 import argparse
 import csv
 import io
-import json
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
+from evaluation.benchmarks.benchmark import COMMON_NAME, SCIENTIFIC_NAME
+from evaluation.benchmarks.shards import open_shards
 from spark_jobs.publish import write_whole
 from taxonomy.ranks import RANKS
 
-COLUMNS = ("path", "photo_id", "scientific_name", *RANKS, "common_name")
+_LEVELS = (SCIENTIFIC_NAME, *RANKS, COMMON_NAME)
+
+COLUMNS = ("path", "photo_id", *_LEVELS)
 """Of the CSV, as the published benchmarks have them."""
 
 
@@ -30,32 +31,28 @@ def main() -> None:
 
 
 def write_heldout(manifest_path: Path, split: str, out: Path) -> int:
-    """The number of pictures, each in `out`/photos and with a line in `out`/heldout.csv, which comes last."""
-    rows = []
-    for facts, picture in _samples(manifest_path, split):
-        name = f"photos/{facts['photo_id']}.jpg"
-        _keep(out / name, picture)
-        rows.append(facts | {"path": name})
+    """The number of pictures, each in `out`/photos and with a line in `out`/heldout.csv, which comes last.
+
+    A sample without a picture is left out.
+
+    Raises:
+        BadInputError: the shards cannot be used; see `open_shards`.
+    """
+    rows = open_shards(manifest_path, split).rows
+    lines = []
+    for row, (key, source) in enumerate(zip(rows.keys, rows.sources, strict=True)):
+        if not callable(source):
+            continue
+        name = f"photos/{key}.jpg"
+        _keep(out / name, source())
+        taxon = {level: rows.labels[level][row] for level in _LEVELS if level in rows.labels}
+        lines.append({"path": name, "photo_id": key, **taxon})
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(lines)
     _keep(out / "heldout.csv", text.getvalue().encode())
-    return len(rows)
-
-
-def _samples(manifest_path: Path, split: str) -> Iterator[tuple[dict, bytes]]:
-    """(JSON, picture) of every sample of a split, in the order of the manifest."""
-    shards = json.loads(manifest_path.read_text(encoding="utf-8"))["splits"][split]
-    for shard in shards:
-        with tarfile.open(manifest_path.parent / shard["file"]) as tar:
-            picture = b""
-            for member in tar:
-                content = tar.extractfile(member).read()  # pyright: ignore[reportOptionalMemberAccess]  # plain files
-                if member.name.endswith(".json"):
-                    yield json.loads(content), picture
-                elif member.name.endswith(".jpg"):
-                    picture = content
+    return len(lines)
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, Self
 from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
 
 from spark_jobs import addresses
 from spark_jobs.answers import Verdict, judge, opted_out
-from spark_jobs.config import DEFAULT_TRIES, DEFAULT_USER_AGENT
+from spark_jobs.config import DEFAULT_TRIES, DEFAULT_USER_AGENT, DownloadConfig
 from spark_jobs.leases import FetchStoppedError
 from spark_jobs.statuses import RETRYABLE, Status
 from spark_jobs.transport import Headers, Request, Response, Transport, TransportFailure
@@ -77,6 +77,17 @@ class FetchPolicy:
     def __post_init__(self) -> None:
         if self.tries < 1:
             raise ValueError(f"tries is {self.tries}; at least 1 is needed")
+
+    @classmethod
+    def of(cls, config: DownloadConfig) -> Self:
+        """The policy that the flags of a download ask for."""
+        return cls(
+            tries=config.tries,
+            deadline_s=config.timeout_s,
+            user_agent=config.user_agent,
+            base_url=config.base_url,
+            allow_private=config.allow_private,
+        )
 
     @property
     def robot(self) -> str | None:

@@ -33,10 +33,9 @@ class FetchConfig:
         """Check the flags, and that the CSV is there."""
         if not self.csv.is_file():
             raise BadInputError(f"--csv {self.csv}: no such file")
-        _ = self.as_download
+        self.to_download()  # making it checks the flags that the two commands share
 
-    @property
-    def as_download(self) -> DownloadConfig:
+    def to_download(self) -> DownloadConfig:
         """The same flags as those of a download, which checks them.
 
         Raises:

@@ -62,7 +62,7 @@ def run(config: FetchConfig) -> Summary:
         _sweep(config.out)
         outcomes = _settled(listed.photos, outcomes, config.out)
         todo = [photo for photo in listed.photos if photo.name not in outcomes]
-        if todo and not config.as_download.has_contact:
+        if todo and not config.to_download().has_contact:
             _log.warning("--user-agent %r names no contact; add a mail address or a page", config.user_agent)
         try:
             if todo:
@@ -113,7 +113,7 @@ def _fetch_all(
     todo: Sequence[Photo], config: FetchConfig, outcomes: dict[str, Outcome], save: Callable[[], None]
 ) -> None:
     """Fetch every photo of `todo` and put its outcome into `outcomes`, calling `save` now and then."""
-    policy = _policy(config)
+    policy = FetchPolicy.of(config.to_download())
     transport = make_transport(config.transport, config.max_per_host)
     book = CountingBook(make_book(policy, transport, config.max_per_host, config.max_rate))
     waiting: queue.SimpleQueue[Photo] = queue.SimpleQueue()
@@ -135,16 +135,6 @@ def _fetch_all(
             _run_threads(work, _num_threads(todo, config), fetcher, lambda: progress.show(book.photos()), save)
     finally:
         transport.close()
-
-
-def _policy(config: FetchConfig) -> FetchPolicy:
-    return FetchPolicy(
-        tries=config.tries,
-        deadline_s=config.timeout_s,
-        user_agent=config.user_agent,
-        base_url=config.base_url,
-        allow_private=config.allow_private,
-    )
 
 
 def _num_threads(todo: Sequence[Photo], config: FetchConfig) -> int:
@@ -213,15 +203,15 @@ def _summary(
     """
     statuses = Counter(outcome.status for outcome in outcomes.values())
     num_empty = sum(photo is None for photo in listed.photo_of_row)
-    counts = {"rows": len(listed.rows), "photos": len(listed.photos), "photos_asked_for": num_asked}
-    counts |= {status.value: statuses[status.value] for status in Status if statuses[status.value]}
-    counts |= {NO_URL: num_empty} if num_empty else {}
+    by_status = {status.value: statuses[status.value] for status in Status if statuses[status.value]}
+    by_status |= {NO_URL: num_empty} if num_empty else {}
     if not statuses[Status.OK.value]:
-        named = ", ".join(f"{name} {number:,}" for name, number in list(counts.items())[3:])
+        named = ", ".join(f"{name} {number:,}" for name, number in by_status.items())
         raise WorkFailedError(f"not one photo came: {named}; {config.out / LIST_NAME} says why, row by row")
     notes = [f"{config.out}: {statuses[Status.OK.value]:,} pictures; {LIST_NAME} says what became of every row"]
     if num_left := sum(statuses[status.value] for status in RETRYABLE):
         notes.append(f"{num_left:,} failures may pass: the same command asks for them again")
+    counts = {"rows": len(listed.rows), "photos": len(listed.photos), "photos_asked_for": num_asked} | by_status
     return Summary("fetch", counts, num_asked > 0, notes, seconds)
 
 

@@ -143,13 +143,6 @@ def numbered(keys: Sequence[ShardKey]) -> pa.Table:
 
 def _shard_job(config: DownloadConfig, run_id: str) -> ShardJob:
     """What all tasks share; split, shard_id and attempt are each task's own."""
-    policy = FetchPolicy(
-        tries=config.tries,
-        deadline_s=config.timeout_s,
-        user_agent=config.user_agent,
-        base_url=config.base_url,
-        allow_private=config.allow_private,
-    )
     return ShardJob(
         dataset=config.dataset,
         split="",
@@ -161,7 +154,7 @@ def _shard_job(config: DownloadConfig, run_id: str) -> ShardJob:
         attempt="",
         connections=config.max_per_host,
         max_edge_px=config.max_edge_px,
-        policy=policy,
+        policy=FetchPolicy.of(config),
     )
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 from taxonomy.ending import ending, last_words
 from taxonomy.errors import BadInputError
-from trainer.launch import launch, leave_word
+from taxonomy.launch_folder import leave_word
+from trainer.launch import launch
 from trainer.settings.config import TrainConfig, load
 
 

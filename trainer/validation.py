@@ -1,37 +1,34 @@
 """What is measured while training: the loss of --val-data, and zero-shot accuracy.
 
-Zero-shot accuracy is that of the held-out val split of the dataset, of folders of classes and of benchmarks. All ranks
-share the pictures. Random generators are left as they were, so that losses are the same with and without it.
+Zero-shot accuracy is measured as `taxaflow eval` does: on the held-out val split of the dataset, ImageNet's folders and
+benchmarks. All ranks share the pictures. Random generators are left as they were, so that losses are the same with and
+without it.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import distributed as dist
-
-from evaluation.benchmarks.benchmark import Benchmark, check_pictures
+from evaluation.benchmarks.benchmark import FIXED, PUBLISHED, SCIENTIFIC_NAME, Benchmark, check_pictures
+from evaluation.benchmarks.imagenet_val import open_imagenet_val
 from evaluation.benchmarks.registry import open_benchmark
-from evaluation.distributed import ALONE, Share
+from evaluation.benchmarks.shards import open_shards
+from evaluation.distributed import ALONE, Share, sum_over_ranks
 from evaluation.encoding.encoder import OpenClipEncoder, evaluation_mode
-from evaluation.encoding.prompts import OPENAI_AND_PLAIN, label_prompts
+from evaluation.encoding.picture_batches import Source
 from evaluation.errors import UnreadableImageError
 from evaluation.evaluate import run
-from evaluation.labelled_images import LabelledImages, folder_of_classes
 from evaluation.loading.facts import ModelFacts
 from evaluation.model import get_tokenizer
 from evaluation.run_options import HEADLINE, RunOptions
-from evaluation.zero_shot import ZeroShotResult, evaluate
-from taxonomy.errors import BadInputError
-from trainer.data.bad_samples import BadSample
+from taxonomy.errors import BadInputError, WorkFailedError
 from trainer.data.batch import DataSettings
 from trainer.data.loader_workers import outlive_signals
-from trainer.data.shard_index import ShardIndex, read_manifest
-from trainer.data.shards_data import ShardSource, dataset_folder
 from trainer.distributed import Ranks, broadcast_buffers, from_first
 from trainer.settings.config import TrainConfig
 from trainer.steps.model import TrainedModel
@@ -39,23 +36,28 @@ from trainer.steps.step import StepSettings
 from trainer.val_loss import ValidationLoss
 
 VAL_SPLIT = "val"
-_PROMPT_KINDS = ("sci", "taxon", "com")
-"""What stands for a class, by the first kind that its taxon has."""
+
+_LOG = logging.getLogger(__name__)
+
+_DATA_FLAGS = re.compile(r"--(train-data|shards|imagenet-val)(?![\w-])")
+"""What the readers of validation data call the flag that names it."""
 
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """Pictures to classify, with the texts of every class.
+    """Pictures to classify.
 
     Attributes:
         name: prefix of its metrics.
-        images: the pictures.
-        prompts: the texts of each class.
+        benchmark: the pictures and their classes.
+        class_list: "published" or "fixed".
+        prompt_set: what stands for a class; None for the protocol's.
     """
 
     name: str
-    images: LabelledImages
-    prompts: Sequence[Sequence[str]]
+    benchmark: Benchmark
+    class_list: str = PUBLISHED
+    prompt_set: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,7 @@ class Validation:
         config: says how often.
         ranks: share the pictures.
         facts: of the model.
-        sets: for zero-shot accuracy.
-        benchmarks: of the registry, for zero-shot accuracy at their published level.
+        sets: for zero-shot accuracy, each at the level of its headline alone.
         loss: the pairs of --val-data; None without.
     """
 
@@ -75,7 +76,6 @@ class Validation:
     ranks: Ranks
     facts: ModelFacts
     sets: tuple[LabelledSet, ...]
-    benchmarks: tuple[Benchmark, ...]
     loss: ValidationLoss | None
 
     @classmethod
@@ -83,17 +83,12 @@ class Validation:
         """The sets and pairs that the flags name, and the val split of a dataset that has one.
 
         Raises:
-            BadInputError: a folder has no classes, or a val split cannot be used.
+            BadInputError: a folder, val split or benchmark cannot be used.
         """
-        sets = []
-        if config.zeroshot_frequency > 0:
-            folders = {"imagenet": config.imagenet_val, "imagenetv2": config.imagenet_v2}
-            sets += [_folder_set(name, Path(folder)) for name, folder in folders.items() if folder]
-        with _blaming("--val-data" if config.val_data else "--train-data"):
-            if config.zeroshot_frequency > 0 and (manifest := _val_manifest(config)) is not None:
-                sets.append(_split_set(manifest))
+        sets = _sets(config) if config.zeroshot_frequency > 0 else []
+        with _blaming(_val_flag(config)):
             loss = ValidationLoss.open(config, settings, ranks)
-        return cls(config, ranks, facts, tuple(sets), _benchmarks(config), loss)
+        return cls(config, ranks, facts, tuple(map(_lasting, sets)), loss)
 
     def measure(self, model: TrainedModel, settings: StepSettings, epoch: int, is_last: bool) -> dict[str, float]:
         """What is due at the end of an epoch, counted from 1, or of the run; by name, the same on all ranks."""
@@ -102,93 +97,83 @@ class Validation:
         found: dict[str, float] = {}
         if self.loss is not None and (is_last or epoch % config.val_frequency == 0):
             found["loss"] = self.loss.measure(model, settings)
-        if (self.sets or self.benchmarks) and (is_last or epoch % config.zeroshot_frequency == 0):
+        if self.sets and (is_last or epoch % config.zeroshot_frequency == 0):
             found |= self._zero_shot(model)
         return found
 
     def _zero_shot(self, model: TrainedModel) -> dict[str, float]:
         """`<set>-top1` and so on of every set; the interval of top1 as `-low` and `-high`."""
-        share = Share(self.ranks.rank, self.ranks.size, _sum_over_ranks) if self.ranks.size > 1 else ALONE
+        share = Share(self.ranks.rank, self.ranks.size, sum_over_ranks) if self.ranks.size > 1 else ALONE
         encoder = OpenClipEncoder(
             model.module, self.facts, get_tokenizer(self.facts), self.ranks.device, model.autocast
         )
         metrics: dict[str, float] = {}
         with evaluation_mode(model.module):
             for labelled in self.sets:
-                result = evaluate(
-                    labelled.images,
-                    labelled.prompts,
-                    encoder,
-                    self.facts,
-                    self.config.zeroshot_batch_size,
-                    self.config.workers,
-                    share,
-                    outlive_signals,
-                )
-                metrics |= _figures(labelled.name, result)
-            for benchmark in self.benchmarks:
-                metrics |= self._benchmark(benchmark, encoder, share)
-        return metrics
+                metrics |= self._of_set(labelled, encoder, share)
+        return from_first(metrics, self.ranks)
 
-    def _benchmark(self, benchmark: Benchmark, encoder: OpenClipEncoder, share: Share) -> dict[str, float]:
-        """As `_figures`, of the published level alone; rank 0 measures and tells the others."""
+    def _of_set(self, labelled: LabelledSet, encoder: OpenClipEncoder, share: Share) -> dict[str, float]:
+        """Figures on rank 0; none where the model gives no numbers any more, which is no reason to end a run."""
         options = RunOptions(
             taxa=(HEADLINE,),
+            class_list=labelled.class_list,
+            prompt_set=labelled.prompt_set,
             batch_size=self.config.zeroshot_batch_size,
             num_workers=self.config.workers,
             worker_init=outlive_signals,
             details=False,
+            progress=False,
         )
-        records = run(benchmark, encoder, options, share)
-        return from_first(_recorded(benchmark.name, records[0]) if records else {}, self.ranks)
+        try:
+            records = run(labelled.benchmark, encoder, options, share)
+        except WorkFailedError as error:  # on all ranks: they have the same embeddings
+            if self.ranks.is_first:
+                _LOG.warning("%s is not measured: %s", labelled.name, error)
+            return {}
+        return _figures(labelled.name, records[0]) if records else {}
 
 
-def _figures(name: str, result: ZeroShotResult) -> dict[str, float]:
-    found = {metric: value.value for metric, value in result.metrics.items()}
-    top1 = result.metrics["top1"]
-    found |= {"top1-low": top1.low, "top1-high": top1.high, "chance": result.chance}
-    found |= {"images": result.num_images, "unreadable": result.num_unreadable}
-    return {f"{name}-{key}": value for key, value in found.items() if value is not None}
-
-
-def _recorded(name: str, record: Mapping[str, Any]) -> dict[str, float]:
+def _figures(name: str, record: Mapping[str, Any]) -> dict[str, float]:
     found = {metric: each["value"] for metric, each in record["metrics"].items()}
     top1 = record["metrics"]["top1"]
     found |= {"top1-low": top1["low"], "top1-high": top1["high"], "chance": record["chance"]}
-    found |= {"images": record["num_images"], "unreadable": record["num_unreadable"], "missing": record["num_missing"]}
+    found |= {"images": record["num_images"], "unreadable": record["num_unreadable"]}
+    found |= {"missing": record["num_missing"] or None}
     return {f"{name}-{key}": value for key, value in found.items() if value is not None}
 
 
-def _benchmarks(config: TrainConfig) -> tuple[Benchmark, ...]:
-    """Those of --zeroshot-benchmarks."""
-    if not config.zeroshot_benchmarks or config.zeroshot_frequency == 0:
-        return ()
+def _sets(config: TrainConfig) -> list[LabelledSet]:
+    """Those that the flags name; the first one decides which evaluation is the best."""
+    sets = []
+    if config.imagenet_val:
+        sets.append(LabelledSet("imagenet", open_imagenet_val(Path(config.imagenet_val))))
+    if config.imagenet_v2:
+        with _blaming("--imagenet-v2"):
+            sets.append(LabelledSet("imagenetv2", open_imagenet_val(Path(config.imagenet_v2))))
+    if (manifest := _val_manifest(config)) is not None:
+        with _blaming(_val_flag(config)):
+            sets.append(_split_set(manifest))
     csv_root, images_root = (Path(root) if root else None for root in (config.benchmarks_root, config.images_root))
-    names = [name.strip() for name in config.zeroshot_benchmarks.split(",")]
-    opened = tuple(open_benchmark(name, None, csv_root, images_root) for name in names)
-    for benchmark in opened:
-        check_pictures(benchmark)
-    return opened
+    for name in config.zeroshot_benchmarks.split(",") if config.zeroshot_benchmarks else ():
+        sets.append(LabelledSet(name.strip(), open_benchmark(name.strip(), None, csv_root, images_root)))
+    for labelled in sets:
+        check_pictures(labelled.benchmark)
+    return sets
 
 
-def _sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
-    total = tensor.clone()
-    dist.all_reduce(total)
-    return total
+def _val_flag(config: TrainConfig) -> str:
+    """The flag that names the validation data."""
+    return "--val-data" if config.val_data else "--train-data"
 
 
 @contextmanager
 def _blaming(flag: str) -> Iterator[None]:
-    """Have complaints of what reads --train-data name the flag that the data came from."""
+    """Have complaints of readers that serve several flags name the one that the data came from."""
     try:
         yield
     except BadInputError as error:
-        raise BadInputError(str(error).replace("--train-data", flag, 1)) from error
-
-
-def _folder_set(name: str, folder: Path) -> LabelledSet:
-    images = folder_of_classes(folder)
-    return LabelledSet(name, images, [label_prompts(label, OPENAI_AND_PLAIN) for label in images.class_names])
+        raise BadInputError(_DATA_FLAGS.sub(flag, str(error), count=1)) from error
 
 
 def _val_manifest(config: TrainConfig) -> Path | None:
@@ -203,53 +188,27 @@ def _val_manifest(config: TrainConfig) -> Path | None:
 
 
 def _split_set(manifest: Path) -> LabelledSet:
-    """The val split; its classes are the taxa in it, in the order of their ids."""
-    index = _checked_index(manifest)
-    names: dict[int, str] = {}
-    found: list[tuple[int, int]] = []
-    for item in range(len(index)):
-        if (label := _label(index, item)) is not None:
-            names.setdefault(*label)
-            found.append((item, label[0]))
-    taxa = sorted(names)
-    number = {taxon: place for place, taxon in enumerate(taxa)}
-    images = LabelledImages(
-        [names[taxon] for taxon in taxa],
-        [number[taxon] for _, taxon in found],
-        _PicturesOf(index, [item for item, _ in found]),
-    )
-    return LabelledSet(VAL_SPLIT, images, [[names[taxon]] for taxon in taxa])
+    """The val split; its classes are the scientific names in it, or the common names where it has no others."""
+    benchmark = open_shards(manifest, VAL_SPLIT)
+    benchmark = replace(benchmark, rows=replace(benchmark.rows, lineage={}))  # no roll-ups, which would be planned
+    return LabelledSet(VAL_SPLIT, benchmark, FIXED, "sci" if benchmark.headline == SCIENTIFIC_NAME else "com")
 
 
-def _checked_index(manifest: Path) -> ShardIndex:
-    """The val split, every shard of it as the manifest says."""
-    shards = read_manifest(manifest, VAL_SPLIT)
-    index = ShardIndex(dataset_folder(manifest), shards)
-    wrong = [text for shard in range(len(shards)) if (text := index.check(shard))]
-    if wrong:
-        raise BadInputError(f"--train-data {manifest}: {len(wrong)} of {len(shards)} val shards are bad: {wrong[0]}")
-    return index
+def _lasting(labelled: LabelledSet) -> LabelledSet:
+    """The set, read so that what happens to its files later does not end the run."""
+    rows = labelled.benchmark.rows
+    sources = [None if source is None else _LastingSource(source) for source in rows.sources]
+    return replace(labelled, benchmark=replace(labelled.benchmark, rows=replace(rows, sources=sources)))
 
 
-def _label(index: ShardIndex, item: int) -> tuple[int, str] | None:
-    """The taxon of a sample and the text that stands for it; None where its JSON tells neither."""
-    try:
-        label = ShardSource(index).label(item)
-    except BadSample:
-        return None
-    texts = [label.texts[kind] for kind in _PROMPT_KINDS if kind in label.texts]
-    return (label.taxon, texts[0]) if texts else None
+@dataclass(frozen=True, slots=True)
+class _LastingSource:
+    """Reads a picture; one whose file or shard fails is unreadable. Sent to worker processes."""
 
+    source: Source
 
-@dataclass(frozen=True)
-class _PicturesOf:
-    """Place in the list -> encoded picture; sent to worker processes."""
-
-    index: ShardIndex
-    items: Sequence[int]
-
-    def __call__(self, number: int) -> bytes:
+    def __call__(self) -> bytes:
         try:
-            return self.index.picture(self.items[number])
-        except BadSample as bad:
-            raise UnreadableImageError(f"sample {self.items[number]}: {bad.reason}") from bad
+            return self.source.read_bytes() if isinstance(self.source, Path) else self.source()
+        except (OSError, WorkFailedError) as error:
+            raise UnreadableImageError(str(error)) from error

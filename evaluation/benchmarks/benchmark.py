@@ -8,22 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taxonomy.errors import BadInputError
-
-NINE_LEVELS = (
-    "kingdom",
-    "phylum",
-    "class",
-    "order",
-    "family",
-    "genus",
-    "species",
-    "scientific_name",
-    "common_name",
-)
-"""The published values of `--taxon` for benchmarks with a taxonomy; `species` is the bare epithet, as published."""
+from taxonomy.ranks import RANKS
 
 LABEL = "label"
 """The level of benchmarks whose rows carry one label."""
+
+SCIENTIFIC_NAME, COMMON_NAME = "scientific_name", "common_name"
+"""The levels of benchmarks with a taxonomy beside the ranks."""
+
+NINE_LEVELS = (*RANKS, SCIENTIFIC_NAME, COMMON_NAME)
+"""The published values of `--taxon` for benchmarks with a taxonomy; `species` is the bare epithet, as published."""
+
+PUBLISHED, FIXED = "published", "fixed"
+CLASS_LISTS = (PUBLISHED, FIXED)
+"""The published names, typos and all (a missing label is the class "nan"); and the corrected ones."""
 
 
 @dataclass(frozen=True)

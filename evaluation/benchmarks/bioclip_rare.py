@@ -7,6 +7,7 @@ About 213 of them belong to no category of BioTrove-Train (mammals, amphibians, 
 Source: counted in the published file; BioCLIP (CVPR 2024).
 """
 
+from evaluation.benchmarks.benchmark import SCIENTIFIC_NAME
 from evaluation.benchmarks.csv_benchmark import COMMON_NAMES, RANK_LEVELS, SCIENTIFIC_NAMES, TAXON_LEVELS, CsvBenchmark
 
 _CLASS = ("cls", "class")
@@ -15,11 +16,9 @@ SPEC = CsvBenchmark(
     name="bioclip_rare",
     title="BioCLIP-Rare",
     csv_names=("bioclip_rare_metadata_n.csv", "bioclip-rare-metadata.csv"),
-    levels={**TAXON_LEVELS, "class": _CLASS, "scientific_name": (*SCIENTIFIC_NAMES, "class")},
-    headline="scientific_name",
+    levels={**TAXON_LEVELS, "class": _CLASS, SCIENTIFIC_NAME: (*SCIENTIFIC_NAMES, "class")},
+    headline=SCIENTIFIC_NAME,
     log_name="bioclip-rare",
-    in_paper_mean=True,
-    doc=__doc__ or "",
     lineage={**RANK_LEVELS, "class": _CLASS},
     common_names=COMMON_NAMES,
 )

@@ -7,6 +7,7 @@ class-weighted mean. Level `species` is the bare epithet, which merges taxa of d
 Source: BioTrove (NeurIPS 2024).
 """
 
+from evaluation.benchmarks.benchmark import SCIENTIFIC_NAME
 from evaluation.benchmarks.csv_benchmark import COMMON_NAMES, RANK_LEVELS, TAXON_LEVELS, CsvBenchmark
 
 SPEC = CsvBenchmark(
@@ -14,10 +15,8 @@ SPEC = CsvBenchmark(
     title="BioTrove-Balanced",
     csv_names=("arboretum_test_metadata.csv", "BioTrove-Balanced.csv"),
     levels=TAXON_LEVELS,
-    headline="scientific_name",
+    headline=SCIENTIFIC_NAME,
     log_name="arbor-test",
-    in_paper_mean=True,
-    doc=__doc__ or "",
     lineage=RANK_LEVELS,
     common_names=COMMON_NAMES,
 )

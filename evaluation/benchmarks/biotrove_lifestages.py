@@ -21,8 +21,6 @@ SPEC = CsvBenchmark(
     },
     headline=LABEL,
     log_name="lifestages",
-    in_paper_mean=True,
-    doc=__doc__ or "",
     lineage=RANK_LEVELS,
     common_names=COMMON_NAMES,
 )

@@ -8,6 +8,7 @@ that is no letter or space ("Long" for 5 taxa), so that figures at level `common
 Source: counted in the published file; BioTrove (NeurIPS 2024).
 """
 
+from evaluation.benchmarks.benchmark import SCIENTIFIC_NAME
 from evaluation.benchmarks.csv_benchmark import COMMON_NAMES, RANK_LEVELS, TAXON_LEVELS, CsvBenchmark
 
 SPEC = CsvBenchmark(
@@ -15,10 +16,8 @@ SPEC = CsvBenchmark(
     title="BioTrove-Unseen",
     csv_names=("arboretum_rare_combined_metadata.csv", "BioTrove-Unseen.csv"),
     levels=TAXON_LEVELS,
-    headline="scientific_name",
+    headline=SCIENTIFIC_NAME,
     log_name="arbor-rare",
-    in_paper_mean=True,
-    doc=__doc__ or "",
     lineage=RANK_LEVELS,
     common_names=COMMON_NAMES,
 )

@@ -20,8 +20,6 @@ SPEC = CsvBenchmark(
     levels=label_only(*_LABELS),
     headline=LABEL,
     log_name="birds",
-    in_paper_mean=True,
-    doc=__doc__ or "",
     scientific_names=("scientific name", *SCIENTIFIC_NAMES),
     common_names=_LABELS,
 )

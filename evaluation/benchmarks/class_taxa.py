@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evaluation.benchmarks.csv_rows import SCIENTIFIC_NAME
+from evaluation.benchmarks.benchmark import COMMON_NAME, SCIENTIFIC_NAME
 from taxonomy.captions import CaptionFields
 from taxonomy.ranks import RANKS
-
-COMMON_NAME = "common_name"
 
 Column = Sequence[str | None]
 Votes = dict[int, list[Counter[str]]]

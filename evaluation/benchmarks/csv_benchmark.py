@@ -7,7 +7,7 @@ the first one that a file has being used.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evaluation.benchmarks.benchmark import LABEL
+from evaluation.benchmarks.benchmark import COMMON_NAME, LABEL, SCIENTIFIC_NAME
 
 Columns = tuple[str, ...]
 """Candidates for one column, in order of preference."""
@@ -33,8 +33,8 @@ COMMON_NAMES: Columns = ("common_name", "commonName")
 
 TAXON_LEVELS: Mapping[str, Columns] = {
     **RANK_LEVELS,
-    "scientific_name": SCIENTIFIC_NAMES,
-    "common_name": COMMON_NAMES,
+    SCIENTIFIC_NAME: SCIENTIFIC_NAMES,
+    COMMON_NAME: COMMON_NAMES,
 }
 """The nine levels of benchmarks with a taxonomy, under the published names of their columns."""
 
@@ -50,8 +50,6 @@ class CsvBenchmark:
         levels: level -> columns.
         headline: the level of the published figures.
         log_name: prefix of its keys in results.jsonl and wandb.
-        in_paper_mean: whether it is one of the eight of the paper's average.
-        doc: facts about the published file.
         lineage: rank -> columns, where the file has a taxonomy.
         scientific_names: columns with the scientific name of a row whose level is only a label.
         common_names: columns with the common name of a row.
@@ -66,8 +64,6 @@ class CsvBenchmark:
     levels: Mapping[str, Columns]
     headline: str
     log_name: str
-    in_paper_mean: bool
-    doc: str
     lineage: Mapping[str, Columns] = field(default_factory=dict)
     scientific_names: Columns = ()
     common_names: Columns = ()

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from evaluation.benchmarks.benchmark import LABEL, NINE_LEVELS, Benchmark
+from evaluation.benchmarks.benchmark import LABEL, NINE_LEVELS, SCIENTIFIC_NAME, Benchmark
 from evaluation.benchmarks.csv_benchmark import COMMON_NAMES, RANK_LEVELS, TAXON_LEVELS, Columns, CsvBenchmark
-from evaluation.benchmarks.csv_rows import SCIENTIFIC_NAME, rows_of
+from evaluation.benchmarks.csv_rows import rows_of
 from evaluation.benchmarks.folder import name_part
 from evaluation.benchmarks.read_csv import Table, read_csv
 from taxonomy.errors import BadInputError
@@ -42,8 +42,6 @@ def open_csv(csv: Path, label_column: str | None = None, images_root: Path | Non
         levels=levels,
         headline=_headline(levels, label_column),
         log_name=f"csv-{name}",
-        in_paper_mean=False,
-        doc=__doc__ or "",
         lineage=ranks,
         common_names=COMMON_NAMES,
     )

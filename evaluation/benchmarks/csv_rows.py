@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from evaluation.benchmarks.benchmark import LABEL, Rows
+from evaluation.benchmarks.benchmark import LABEL, SCIENTIFIC_NAME, Rows
 from evaluation.benchmarks.csv_benchmark import PATHS, PHOTO_IDS, URLS, Columns, CsvBenchmark
 from evaluation.benchmarks.match_files import in_place, match, match_names, match_urls
 from evaluation.benchmarks.read_csv import Table
 from taxonomy.ranks import RANKS, clean, resolve_taxon
-
-SCIENTIFIC_NAME = "scientific_name"
 
 NULL_WORDS = frozenset({"", "NA", "N/A", "NULL", "NaN", "None", "n/a", "nan", "null", "<NA>", "#N/A"})
 """Labels that the published code read as missing. Source: pandas' default missing values that a label can be."""

@@ -17,6 +17,4 @@ SPEC = CsvBenchmark(
     levels=label_only("Species", "species"),
     headline=LABEL,
     log_name="deepweeds",
-    in_paper_mean=True,
-    doc=__doc__ or "",
 )

@@ -14,7 +14,7 @@ from taxonomy.errors import BadInputError
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 """Endings of the files that count as pictures, whatever their case."""
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def open_folder(folder: Path) -> Benchmark:
     """
     found = class_folders(folder)
     if empty := [one.path.name for one in found if not one.pictures]:
-        _log.warning("%s: no picture in %d sub-folders, which are no classes: %s", folder, len(empty), empty[0])
+        _LOG.warning("%s: no picture in %d sub-folders, which are no classes: %s", folder, len(empty), empty[0])
     own_name = name_part(folder.resolve().name)
     return Benchmark(
         name=f"folder_{own_name}",

@@ -17,7 +17,5 @@ SPEC = CsvBenchmark(
     levels=label_only("class"),
     headline=LABEL,
     log_name="fungi",
-    in_paper_mean=True,
-    doc=__doc__ or "",
     is_label_scientific=True,
 )

@@ -17,6 +17,4 @@ SPEC = CsvBenchmark(
     levels=label_only("class"),
     headline=LABEL,
     log_name="insects2",
-    in_paper_mean=True,
-    doc=__doc__ or "",
 )

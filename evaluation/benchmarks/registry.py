@@ -39,11 +39,6 @@ def names() -> tuple[str, ...]:
     return tuple(REGISTRY)
 
 
-def in_paper_mean() -> tuple[str, ...]:
-    """The names of the eight benchmarks in the paper's average."""
-    return tuple(name for name, spec in REGISTRY.items() if spec.in_paper_mean)
-
-
 def open_benchmark(
     name: str, csv: Path | None = None, benchmarks_root: Path | None = None, images_root: Path | None = None
 ) -> Benchmark:
@@ -53,8 +48,8 @@ def open_benchmark(
         name: of the registry.
         csv: its file, or a folder that has it under a published name; None looks below `benchmarks_root`.
         benchmarks_root: folder of the published CSVs.
-        images_root: folder below which the pictures are found, whatever path the CSV holds; None takes absolute
-            paths as they are and others below the CSV's folder (if `csv` is a folder: as if that were given).
+        images_root: folder below which the pictures are found, whatever path the CSV holds. None: that is `csv` if
+            it is a folder; otherwise absolute paths are taken as they are, others from the CSV's own folder.
 
     Raises:
         BadInputError: no such name; the CSV is absent or broken or lacks a column; the images_root holds no picture,

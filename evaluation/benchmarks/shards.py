@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.benchmarks.benchmark import NINE_LEVELS, Benchmark, Rows
+from evaluation.benchmarks.benchmark import COMMON_NAME, NINE_LEVELS, SCIENTIFIC_NAME, Benchmark, Rows
 from evaluation.benchmarks.folder import PICTURE_SUFFIXES, name_part
 from taxonomy.errors import BadInputError, WorkFailedError
 from taxonomy.ranks import RANKS, clean
 from taxonomy.shards import MANIFEST_VERSION
 
-HEADLINE = "scientific_name"
+HEADLINES = (SCIENTIFIC_NAME, COMMON_NAME)
+"""The headline is the first of these levels at which any photo has a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def open_shards(manifest: Path, split: str) -> Benchmark:
 
     Raises:
         BadInputError: the manifest cannot be used, has no such split, does not fit its shards, or no photo has a
-            scientific name.
+            scientific or common name.
     """
     content = _read_manifest(manifest)
     folder = manifest.parent.parent if manifest.parent.name == "manifests" else manifest.parent
@@ -73,8 +74,9 @@ def open_shards(manifest: Path, split: str) -> Benchmark:
     records = [record for record, _ in samples]
     labels = {level: [_label(record.get(level)) for record in records] for level in NINE_LEVELS}
     levels = tuple(level for level in NINE_LEVELS if any(labels[level]))
-    if HEADLINE not in levels:
-        raise BadInputError(f"--shards {manifest}: no photo of split {split!r} has a {HEADLINE}")
+    headline = next((level for level in HEADLINES if any(map(clean, labels[level]))), None)
+    if headline is None:
+        raise BadInputError(f"--shards {manifest}: no photo of split {split!r} has a {' or a '.join(HEADLINES)}")
     name = name_part(str(content.get("dataset")))
     rows = Rows(
         keys=[str(record["photo_id"]) for record in records],
@@ -83,7 +85,7 @@ def open_shards(manifest: Path, split: str) -> Benchmark:
         lineage={rank: [clean(value) for value in labels[rank]] for rank in RANKS},
         common_names=[clean(value) for value in labels["common_name"]],
     )
-    return Benchmark(f"shards_{name}_{split}", rows, levels, HEADLINE, log_name=f"{name}-{split}")
+    return Benchmark(f"shards_{name}_{split}", rows, levels, headline, log_name=f"{name}-{split}")
 
 
 def _label(value: object) -> str | None:
@@ -132,7 +134,9 @@ def _samples(
     except (tarfile.TarError, ValueError, KeyError) as error:
         raise BadInputError(f"--shards {manifest}: {path} cannot be read as a shard: {error}") from error
     if len(samples) != num_samples:
-        raise BadInputError(f"--shards {manifest}: {path} holds {len(samples):,} samples, not {num_samples:,}")
+        raise BadInputError(
+            f"--shards {manifest}: {path} holds {len(samples):,} samples, its manifest says {num_samples:,}"
+        )
     return samples
 
 

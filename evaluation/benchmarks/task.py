@@ -10,10 +10,6 @@ import numpy as np
 
 from taxonomy.captions import CaptionFields
 
-PUBLISHED, FIXED = "published", "fixed"
-CLASS_LISTS = (PUBLISHED, FIXED)
-"""The published names, typos and all (a missing label is the class "nan"); and the corrected ones."""
-
 
 @dataclass(frozen=True)
 class Task:

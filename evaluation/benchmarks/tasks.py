@@ -8,15 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evaluation.benchmarks.benchmark import Benchmark
+from evaluation.benchmarks.benchmark import CLASS_LISTS, COMMON_NAME, FIXED, PUBLISHED, SCIENTIFIC_NAME, Benchmark
 from evaluation.benchmarks.class_taxa import agreed_fields, lineages, num_disagreeing
 from evaluation.benchmarks.corrections import ANY_LEVEL
-from evaluation.benchmarks.csv_rows import SCIENTIFIC_NAME
-from evaluation.benchmarks.task import CLASS_LISTS, FIXED, PUBLISHED, Task
+from evaluation.benchmarks.task import Task
 from taxonomy.errors import BadInputError
 from taxonomy.ranks import RANKS, clean
-
-__all__ = ["ROLLUP", "SCIENTIFIC_NAME", "lineage_of", "make_task", "rollup_tasks"]
 
 ROLLUP = "rollup_"
 """Before the rank in the name of a roll-up's task."""
@@ -26,7 +23,7 @@ SPECIES = "species"
 NAN = "nan"
 """The class of missing labels in the published lists."""
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 def make_task(benchmark: Benchmark, taxon: str, class_list: str) -> Task:
@@ -91,7 +88,7 @@ def lineage_of(task: Task, benchmark: Benchmark) -> list[tuple[str | None, ...] 
 def corrected_rows(benchmark: Benchmark, class_list: str) -> Mapping[str, Mapping[str, Sequence[str | None]]]:
     """Lineage ("lineage": rank -> name per row) and names ("names": scientific and common) as a class list has them."""
     rows = benchmark.rows
-    names = {"common_name": rows.common_names} if rows.common_names else {}
+    names = {COMMON_NAME: rows.common_names} if rows.common_names else {}
     if SCIENTIFIC_NAME in rows.labels:
         names[SCIENTIFIC_NAME] = rows.labels[SCIENTIFIC_NAME]
     if class_list != FIXED:
@@ -166,6 +163,6 @@ def _log_disagreement(task: Task, benchmark: Benchmark) -> None:
     class_R = _known(task.class_R, _names(benchmark, task.taxon, task.class_list))
     num = num_disagreeing(class_R, corrected_rows(benchmark, task.class_list)["lineage"])
     if num:
-        _log.warning(
+        _LOG.warning(
             "%s: rows of %d scientific names disagree on a rank; the most frequent counts", task.benchmark, num
         )

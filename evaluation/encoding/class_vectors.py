@@ -103,12 +103,12 @@ def _key(texts: Sequence[str]) -> bytes:
 
 def _model_key(encoder: Encoder) -> str:
     """Folder name of one model: what its text embeddings depend on."""
-    facts = [_FORM, encoder.hash, getattr(encoder, "variant", "")]
+    facts = [_FORM, encoder.hash, encoder.variant]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
 def _unknown(keys: list[bytes], known: Mapping[bytes, np.ndarray], share: Share) -> list[bytes]:
-    """Those that rank 0 does not know."""
+    """The keys that rank 0 does not know."""
     is_unknown = torch.tensor([share.rank == 0 and key not in known for key in keys], dtype=torch.int64)
     return list(compress(keys, share.sum_over_ranks(is_unknown).tolist()))
 
@@ -150,7 +150,7 @@ class _Store:
     folder: Path
 
     def read(self, wanted: set[bytes]) -> dict[bytes, np.ndarray]:
-        """Those that are there; part files that are damaged are passed over, saying so."""
+        """The vectors that are there; part files that are damaged are passed over, saying so."""
         found: dict[bytes, np.ndarray] = {}
         for path in sorted(self.folder.glob("*.npz")):
             try:

@@ -59,7 +59,7 @@ def encode_image(model: Any, image_NCHW: torch.Tensor) -> torch.Tensor:
 
 
 def _input_dtype(model: Any) -> torch.dtype:
-    """Of the first convolution: a tower stored in bf16 takes bf16 pixels, one under autocast fp32."""
+    """Type of the first convolution: a tower stored in bf16 takes bf16 pixels, one under autocast fp32."""
     kernels = (parameter.dtype for parameter in model.visual.parameters() if parameter.ndim == 4)
     return next(kernels, torch.float32)
 

@@ -6,27 +6,23 @@ rank's and zeros: exact, whatever the number of ranks.
 Shapes: N pictures with a file, D embedding.
 """
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from evaluation.benchmarks.benchmark import Rows
 from evaluation.distributed import ALONE, Share
 from evaluation.encoding.encoder import Encoder
-from evaluation.encoding.feature_cache import Kept, Unreadable, features_key, read_features, write_features
+from evaluation.encoding.feature_cache import CachedFeatures, Unreadable, features_key, read_features, write_features
 from evaluation.encoding.features import Features
-from evaluation.encoding.picture_batches import PictureBatch, Source, picture_batches
+from evaluation.encoding.picture_batches import Source, picture_batches
+from evaluation.encoding.picture_progress import counted
 
 _REASON_BYTES = 160
-"""Of each reason, in the tensor that tells it to the other ranks."""
+"""Length of a reason in the tensor that tells it to the other ranks."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +59,12 @@ def image_features(
         progress: title of the bar that rank 0 shows on a terminal; None shows none.
 
     Raises:
-        TaxaflowError: a reader failed altogether, as one whose shard is lost.
+        TaxaflowError: a reader failed altogether, as one whose shard is lost, or a file could not be read just now.
     """
     options = options or EncodeOptions()
     is_there_R = _is_there(rows, share)
     row_N = np.flatnonzero(is_there_R)
-    kept = _kept(rows, row_N, encoder, options, share, progress)
+    kept = _cached_or_encoded(rows, row_N, encoder, options, share, progress)
     is_readable_N = np.ones(len(row_N), bool)
     is_readable_N[[number for number, _ in kept.unreadable]] = False
     return Features(
@@ -85,14 +81,14 @@ def _is_there(rows: Rows, share: Share) -> np.ndarray:
     return share.sum_over_ranks(torch.tensor(is_there, dtype=torch.int64)).numpy() == share.size
 
 
-def _kept(
+def _cached_or_encoded(
     rows: Rows, row_N: np.ndarray, encoder: Encoder, options: EncodeOptions, share: Share, progress: str | None
-) -> Kept:
+) -> CachedFeatures:
     """From the cache if every rank reads it there, else encoded and, by rank 0, written."""
     sources = [source for row in row_N if (source := rows.sources[row]) is not None]
     cache_dir, key = options.cache_dir, ""
     if cache_dir is not None:
-        facts = [encoder.hash, getattr(encoder, "variant", "")]
+        facts = [encoder.hash, encoder.variant]
         key = features_key(facts, encoder.preprocess, [rows.keys[int(row)] for row in row_N], sources)
         found = read_features(cache_dir, key)
         if int(share.sum_over_ranks(torch.tensor(int(found is not None)))) == share.size and found is not None:
@@ -105,14 +101,14 @@ def _kept(
 
 def _encode_all(
     sources: list[Source], encoder: Encoder, options: EncodeOptions, share: Share, progress: str | None
-) -> Kept:
+) -> CachedFeatures:
     """Every rank's part, put together."""
     numbers = range(len(sources))[share.rank :: share.size]
     batches = picture_batches(
         sources, numbers, encoder.preprocess, options.batch_size, options.num_workers, options.worker_init
     )
     image_ND, unreadable = None, []
-    for batch in _shown(batches, len(numbers), progress if share.rank == 0 else None):
+    for batch in counted(batches, len(numbers), progress if share.rank == 0 else None):
         unreadable += batch.unreadable
         if batch.index_N:
             batch_ND = encoder.encode_images(batch.image_NSSC).float().cpu()
@@ -121,18 +117,18 @@ def _encode_all(
             image_ND[torch.tensor(batch.index_N)] = batch_ND
     if image_ND is None:  # a rank without a readable picture asks for the width in another way
         image_ND = torch.zeros(len(sources), encoder.encode_texts(["a"]).shape[1])
-    return _put_together(image_ND, unreadable, share)
+    return _gather(image_ND, unreadable, share)
 
 
-def _put_together(image_ND: torch.Tensor, unreadable: Unreadable, share: Share) -> Kept:
+def _gather(image_ND: torch.Tensor, unreadable: Unreadable, share: Share) -> CachedFeatures:
     whole_ND = share.sum_over_ranks(image_ND).numpy()
-    all_unreadable = _told(unreadable, len(whole_ND), share)
+    all_unreadable = _gather_unreadable(unreadable, len(whole_ND), share)
     is_readable_N = np.ones(len(whole_ND), bool)
     is_readable_N[[number for number, _ in all_unreadable]] = False
-    return Kept(whole_ND[is_readable_N] if all_unreadable else whole_ND, all_unreadable)
+    return CachedFeatures(whole_ND[is_readable_N] if all_unreadable else whole_ND, all_unreadable)
 
 
-def _told(own: Unreadable, num: int, share: Share) -> Unreadable:
+def _gather_unreadable(own: Unreadable, num: int, share: Share) -> Unreadable:
     """What every rank could not read, by number; reasons travel as bytes, cut to a length."""
     flag_N = torch.zeros(num, dtype=torch.int64)
     flag_N[[number for number, _ in own]] = 1
@@ -145,28 +141,3 @@ def _told(own: Unreadable, num: int, share: Share) -> Unreadable:
     byte_UB = share.sum_over_ranks(torch.from_numpy(byte_UB)).numpy().astype(np.uint8)
     texts = [row.tobytes().rstrip(b"\0").decode(errors="ignore") for row in byte_UB]
     return list(zip(numbers, texts, strict=True))
-
-
-class _Speed(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f} images/s" if task.speed else "")
-
-
-@contextmanager
-def _bar(title: str | None, total: int) -> Iterator[Callable[[int], None]]:
-    """Counts pictures on an updating line of stderr; nothing where that is no terminal."""
-    if title is None or not sys.stderr.isatty():
-        yield lambda count: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda count: bar.advance(task, count)
-
-
-def _shown(batches: Iterable[PictureBatch], total: int, title: str | None) -> Iterator[PictureBatch]:
-    """The batches, counted on the bar when they are done."""
-    with _bar(title, total) as advance:
-        for batch in batches:
-            yield batch
-            advance(len(batch.index_N) + len(batch.unreadable))

@@ -20,8 +20,7 @@ from taxonomy.errors import BadInputError
 class Encoder(Protocol):
     """Pictures and texts to unit rows of one space; any other model than open_clip's can be one.
 
-    It may have `variant`, a text of what else changes its embeddings (activation, precision), for caches; and
-    `with_preprocess(preprocess)`, if it can be run with other pixels than its own.
+    It may have `with_preprocess(preprocess)`, if it can be run with other pixels than its own.
     """
 
     @property
@@ -32,6 +31,11 @@ class Encoder(Protocol):
     @property
     def hash(self) -> str:
         """Hex text that is another for other weights."""
+        ...
+
+    @property
+    def variant(self) -> str:
+        """What else changes its embeddings (activation, precision), for caches; may be empty."""
         ...
 
     @property
@@ -76,12 +80,12 @@ class OpenClipEncoder:
 
     @property
     def preprocess(self) -> Preprocess:
-        """That of the facts, unless `pixels` say otherwise."""
+        """The preprocessing of the facts, unless `pixels` say otherwise."""
         return self.pixels or Preprocess.of(self.facts)
 
     @property
     def hash(self) -> str:
-        """Of the weights as they are when first asked for: make a new encoder after they change."""
+        """Hash of the weights as they are when first asked for: make a new encoder after they change."""
         if self._hash is None:
             self._hash = model_hash(self.model, self.facts)
         return self._hash
@@ -133,7 +137,7 @@ class OpenClipEncoder:
         return self.autocast() if self.autocast is not None else nullcontext()
 
 
-def with_preprocess(encoder: Encoder, preprocess: Preprocess | Mapping[str, Any]) -> Encoder:
+def with_preprocess(encoder: Encoder, changes: Mapping[str, Any]) -> Encoder:
     """The same model with other pixels: another mean, std or interpolation.
 
     An encoder without `with_preprocess` of its own gets its pictures resized so, and normalises them as it always
@@ -141,13 +145,12 @@ def with_preprocess(encoder: Encoder, preprocess: Preprocess | Mapping[str, Any]
 
     Args:
         encoder: stays as it is.
-        preprocess: all of it, or the settings that change.
+        changes: fields of its Preprocess -> other values.
 
     Raises:
         BadInputError: the model cannot take them.
     """
-    if isinstance(preprocess, Mapping):
-        preprocess = replace(encoder.preprocess, **preprocess)
+    preprocess = replace(encoder.preprocess, **changes)
     if preprocess == encoder.preprocess:
         return encoder
     own = getattr(encoder, "with_preprocess", None)
@@ -167,7 +170,7 @@ class _Resized:
 
     @property
     def variant(self) -> str:
-        return getattr(self.encoder, "variant", "")
+        return self.encoder.variant
 
     @property
     def logit_scale(self) -> float:

@@ -30,7 +30,7 @@ Unreadable = list[tuple[int, str]]
 """Number among the pictures with a file, and the reason."""
 
 
-class Kept(NamedTuple):
+class CachedFeatures(NamedTuple):
     """What one entry holds."""
 
     image_ND: np.ndarray
@@ -81,13 +81,13 @@ def _stamp(path: Path) -> list[Any]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def read_features(cache_dir: Path, key: str) -> Kept | None:
+def read_features(cache_dir: Path, key: str) -> CachedFeatures | None:
     """The entry, its embeddings mapped from the file; None if it is not there or damaged, which is logged."""
     embeddings, facts = _files(cache_dir, key)
     try:
         stored = json.loads(facts.read_bytes())
         image_ND = np.load(embeddings, mmap_mode="c", allow_pickle=False)
-        kept = Kept(image_ND, [(int(number), str(reason)) for number, reason in stored["unreadable"]])
+        kept = CachedFeatures(image_ND, [(int(number), str(reason)) for number, reason in stored["unreadable"]])
         if stored["sha256"] == _checksum(kept):
             return kept
         _LOG.warning("%s does not fit its checksum: its pictures are encoded again", embeddings)
@@ -98,7 +98,7 @@ def read_features(cache_dir: Path, key: str) -> Kept | None:
     return None
 
 
-def write_features(cache_dir: Path, key: str, kept: Kept) -> None:
+def write_features(cache_dir: Path, key: str, kept: CachedFeatures) -> None:
     """Keep an entry; a full disk costs a warning."""
     embeddings, facts = _files(cache_dir, key)
     content = {"unreadable": kept.unreadable, "shape": kept.image_ND.shape, "sha256": _checksum(kept)}
@@ -111,7 +111,7 @@ def _files(cache_dir: Path, key: str) -> tuple[Path, Path]:
     return folder / f"{key}.npy", folder / f"{key}.json"
 
 
-def _checksum(kept: Kept) -> str:
+def _checksum(kept: CachedFeatures) -> str:
     header = [kept.image_ND.dtype.str, list(kept.image_ND.shape), [list(one) for one in kept.unreadable]]
     digest = hashlib.sha256(json.dumps(header).encode())
     digest.update(np.ascontiguousarray(kept.image_ND).data)

@@ -3,6 +3,7 @@
 Shapes: N pictures of a batch, S x S pixels.
 """
 
+import errno
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +18,13 @@ from torch.utils.data import DataLoader, Dataset
 from evaluation.encoding.pictures import eval_picture
 from evaluation.encoding.preprocess import Preprocess
 from evaluation.errors import UnreadableImageError
-from taxonomy.errors import TaxaflowError
+from taxonomy.errors import TaxaflowError, WorkFailedError
 
 Source = Path | Callable[[], bytes]
 """A picture's file, or what reads its bytes; picklable where workers read it."""
+
+_LASTING = frozenset({errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR})
+"""Errors on opening that say something of the file; others may pass, and a picture must not be left out for them."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def picture_batches(
         worker_init: called in each of these with its number.
 
     Raises:
-        TaxaflowError: of a reader that failed altogether, as one whose shard is lost.
+        TaxaflowError: a reader failed altogether, as one whose shard is lost, or a file could not be read just now.
     """
     loader = DataLoader(
         _Decoded(sources, numbers, preprocess),
@@ -91,7 +95,7 @@ class _Decoded(Dataset):
         number = self.numbers[index]
         source, how = self.sources[number], self.preprocess
         try:
-            encoded = source.read_bytes() if isinstance(source, Path) else source()
+            encoded = _read(source)
             if not encoded:
                 return number, "empty file"
             return number, eval_picture(encoded, how.image_size, how.interpolation, how.resize_mode)
@@ -100,6 +104,27 @@ class _Decoded(Dataset):
         except TaxaflowError as error:
             # handed over as it is: the loader would wrap a raised one in the worker's trace
             return number, error
+
+
+def _read(source: Source) -> bytes:
+    """The encoded picture.
+
+    Raises:
+        OSError: the file cannot be read, today or tomorrow.
+        WorkFailedError: it could not be read now, as where too many files are open: the picture may be fine.
+    """
+    try:
+        return source.read_bytes() if isinstance(source, Path) else source()
+    except OSError as error:
+        if error.errno is None or error.errno in _LASTING:
+            raise
+        raise WorkFailedError(
+            f"{_name(source)}: {os.strerror(error.errno)}; run again, or remove the picture"
+        ) from error
+
+
+def _name(source: Source) -> str:
+    return str(source if isinstance(source, Path) else getattr(source, "path", "a picture"))
 
 
 def reason_of(error: BaseException) -> str:

@@ -1,11 +1,9 @@
 """What happens to a picture before a model sees it, apart from the model: protocols differ in it. No torch."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.loading.facts import ModelFacts
-from taxonomy.errors import BadInputError
+from evaluation.loading.facts import ModelFacts, check_pixels, checked_mean_and_std
 
 
 @dataclass(frozen=True)
@@ -26,16 +24,10 @@ class Preprocess:
     image_std: tuple[float, ...]
 
     def __post_init__(self):
-        for name in ("image_mean", "image_std"):
-            object.__setattr__(self, name, _three(name, getattr(self, name)))
-        if min(self.image_std) <= 0:
-            raise BadInputError(f"image_std {self.image_std}: only numbers above 0 are allowed")
-        if self.image_size < 1:
-            raise BadInputError(f"image_size {self.image_size}: 1 px or more is allowed")
-        if self.interpolation not in ("bicubic", "bilinear"):
-            raise BadInputError(f"interpolation {self.interpolation!r}: bicubic or bilinear is allowed")
-        if self.resize_mode not in ("shortest", "squash", "longest"):
-            raise BadInputError(f"resize_mode {self.resize_mode!r}: shortest, squash or longest is allowed")
+        check_pixels(self.image_size, self.interpolation, self.resize_mode)
+        mean, std = checked_mean_and_std(self.image_mean, self.image_std)
+        object.__setattr__(self, "image_mean", mean)
+        object.__setattr__(self, "image_std", std)
 
     @classmethod
     def of(cls, facts: ModelFacts) -> "Preprocess":
@@ -51,10 +43,3 @@ class Preprocess:
             "image_mean": list(self.image_mean),
             "image_std": list(self.image_std),
         }
-
-
-def _three(name: str, values: Sequence[float]) -> tuple[float, ...]:
-    made = tuple(float(value) for value in values)
-    if len(made) != 3:
-        raise BadInputError(f"{name} {list(values)}: three numbers are needed, one per channel")
-    return made

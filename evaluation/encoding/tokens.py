@@ -30,7 +30,7 @@ def tokenize(tokenizer: Callable[[list[str]], torch.Tensor], texts: Sequence[str
 
 
 def _tokens(tokenizer: Any, text: str, words: dict[str, list[int]]) -> list[int]:
-    """Those of the text without its ends."""
+    """Tokens of the text without its ends."""
     if not (text.isascii() and text.isprintable()) or "&" in text:
         return tokenizer.encode(text)  # such characters may be repaired or replaced with their neighbours in view
     tokens: list[int] = []

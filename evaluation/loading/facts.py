@@ -1,7 +1,8 @@
 """What must be known beside the weights to run a model: stored in every checkpoint, enforced on load."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,12 @@ STATE_FILE = "state.json"
 
 WEIGHTS_FILE = "model.safetensors"
 """The weights in a checkpoint folder."""
+
+LOCAL, HUB = "local-dir:", "hf-hub:"
+"""open_clip's prefixes of a folder and of a hub model."""
+
+STEP_FOLDER = re.compile(r"step_(\d{6,})")
+"""Name of a checkpoint folder, in `checkpoints/` of a run's folder."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +55,12 @@ class ModelFacts:
     model_config: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
-        object.__setattr__(self, "image_mean", tuple(float(value) for value in self.image_mean))
-        object.__setattr__(self, "image_std", tuple(float(value) for value in self.image_std))
-        if len(self.image_mean) != 3 or len(self.image_std) != 3 or min(self.image_std) <= 0:
-            raise BadInputError(f"image mean {self.image_mean} and std {self.image_std}: three each, std above 0")
+        check_pixels(self.image_size, self.interpolation, self.resize_mode)
+        mean, std = checked_mean_and_std(self.image_mean, self.image_std)
+        object.__setattr__(self, "image_mean", mean)
+        object.__setattr__(self, "image_std", std)
         if self.activation not in ACTIVATIONS:
             raise BadInputError(f"activation {self.activation!r}: one of {', '.join(ACTIVATIONS)} is allowed")
-        if self.interpolation not in ("bicubic", "bilinear"):
-            raise BadInputError(f"interpolation {self.interpolation!r}: bicubic or bilinear is allowed")
-        if self.resize_mode not in ("shortest", "squash", "longest"):
-            raise BadInputError(f"resize mode {self.resize_mode!r}: shortest, squash or longest is allowed")
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able copy, from which `from_dict` makes an equal one."""
@@ -78,6 +81,34 @@ class ModelFacts:
         return cls(**{key: value for key, value in stored.items() if key in known})
 
 
+def check_pixels(image_size: int, interpolation: str, resize_mode: str) -> None:
+    """Check how pictures are brought to their size.
+
+    Raises:
+        BadInputError: a value that is not allowed.
+    """
+    if image_size < 1:
+        raise BadInputError(f"image_size {image_size}: 1 px or more is allowed")
+    if interpolation not in ("bicubic", "bilinear"):
+        raise BadInputError(f"interpolation {interpolation!r}: bicubic or bilinear is allowed")
+    if resize_mode not in ("shortest", "squash", "longest"):
+        raise BadInputError(f"resize_mode {resize_mode!r}: shortest, squash or longest is allowed")
+
+
+def checked_mean_and_std(mean: Sequence[float], std: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Both as tuples of floats.
+
+    Raises:
+        BadInputError: not one per channel, or a deviation that is not above 0.
+    """
+    for name, values in (("image_mean", mean), ("image_std", std)):
+        if len(values) != 3:
+            raise BadInputError(f"{name} {list(values)}: three numbers are needed, one per channel")
+    if min(std) <= 0:
+        raise BadInputError(f"image_std {tuple(std)}: only numbers above 0 are allowed")
+    return tuple(float(value) for value in mean), tuple(float(value) for value in std)
+
+
 def facts_of_checkpoint(folder: Path) -> ModelFacts | None:
     """The facts of our checkpoint folder; None if the folder is none (no state.json with facts).
 
@@ -96,8 +127,8 @@ def facts_of_checkpoint(folder: Path) -> ModelFacts | None:
 
 def newest_checkpoint(run: Path) -> Path | None:
     """The checkpoint folder of the highest step in a run's folder; None if it has none."""
-    folders = [path for path in run.glob("checkpoints/step_*") if (path / STATE_FILE).is_file()]
-    found = {int(step): path for path in folders if (step := path.name.removeprefix("step_")).isdecimal()}
+    folders = [path for path in run.glob("checkpoints/*") if (path / STATE_FILE).is_file()]
+    found = {int(name[1]): path for path in folders if (name := STEP_FOLDER.fullmatch(path.name))}
     return found[max(found)] if found else None
 
 

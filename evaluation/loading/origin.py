@@ -3,24 +3,27 @@
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from evaluation.loading.activation import Evidence
-from evaluation.loading.facts import WEIGHTS_FILE, ModelFacts, facts_of_checkpoint, newest_checkpoint, stored_facts
+from evaluation.loading.architecture import architecture
+from evaluation.loading.facts import (
+    HUB,
+    LOCAL,
+    WEIGHTS_FILE,
+    ModelFacts,
+    facts_of_checkpoint,
+    newest_checkpoint,
+    stored_facts,
+)
 from evaluation.loading.weights import read_pickled
 from taxonomy.errors import BadInputError, WorkFailedError
 
 CONFIG_FILE = "open_clip_config.json"
 """open_clip's own description of a model, in a folder or on the hub."""
-
-LOCAL, HUB = "local-dir:", "hf-hub:"
-"""open_clip's prefixes of a folder and of a hub model."""
-
-_FREE = ("image_size", "patch_dropout", "timm_model_pretrained", "hf_model_pretrained")
-"""Settings in which two configs may differ and still be one architecture."""
 
 
 @dataclass(frozen=True)
@@ -210,14 +213,8 @@ def _check_same(name: str, config: Mapping[str, Any], found: Origin) -> None:
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Setting -> value of both towers with open_clip's defaults filled in, without what may differ."""
-    from open_clip.model import CLIPTextCfg, CLIPVisionCfg
-
-    flat: dict[str, Any] = {"embed_dim": config.get("embed_dim")}
-    for tower, made in (("vision_cfg", CLIPVisionCfg), ("text_cfg", CLIPTextCfg)):
-        try:
-            settings = asdict(made(**config.get(tower, {})))
-        except TypeError as error:
-            raise BadInputError(f"{tower} does not fit open_clip: {error}") from error
-        flat |= {f"{tower}.{key}": value for key, value in settings.items() if key not in _FREE}
-    return flat
+    """Setting -> value of both towers; pictures may differ in size."""
+    known = architecture(config)
+    towers = {f"{tower}.{key}": value for tower in ("vision_cfg", "text_cfg") for key, value in known[tower].items()}
+    del towers["vision_cfg.image_size"]
+    return {"embed_dim": known.get("embed_dim")} | towers

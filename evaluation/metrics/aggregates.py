@@ -5,22 +5,12 @@ The paper weights by classes, and 62 % of the weight is its one benchmark of spe
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from evaluation.benchmarks.published_figures import PAPERS_EIGHT
 
 BALANCED = "biotrove_balanced"
 """The benchmark of species seen in training."""
-
-PAPERS_EIGHT = (
-    "biotrove_unseen",
-    BALANCED,
-    "bioclip_rare",
-    "fungi",
-    "insects2",
-    "birds525",
-    "biotrove_lifestages",
-    "deepweeds",
-)
-"""The benchmarks that the aggregates are over, in the order of the table. Source: BioTrove (NeurIPS 2024), Table 5."""
 
 
 class Score(NamedTuple):
@@ -42,10 +32,6 @@ class Aggregate:
 
     value: float | None
     missing: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able copy."""
-        return {"value": self.value, "missing": list(self.missing)}
 
 
 def aggregates(scores: Mapping[str, Score]) -> dict[str, Aggregate]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from evaluation.metrics.intervals import Metric, number
+from evaluation.metrics.intervals import Metric, finite_or_none
 
 DRAWS = 1000
 """Draws of an interval."""
@@ -39,7 +39,7 @@ def bootstrap(
         raise AssertionError("no pictures to draw from")
     value_M = statistic(np.arange(len(class_N))[None])[0]
     if draws == 0:
-        return [Metric(number(value), None, None) for value in value_M]
+        return [Metric(finite_or_none(value), None, None) for value in value_M]
     drawn_DM = np.concatenate([statistic(index_BN) for index_BN in _draws_within_classes(class_N, draws, seed)])
     return [_percentiles(value, drawn_D) for value, drawn_D in zip(value_M, drawn_DM.T, strict=True)]
 
@@ -96,4 +96,4 @@ def cluster_bootstrap(right_C: np.ndarray, shown_C: np.ndarray, draws: int = DRA
 def _percentiles(value: float, drawn_D: np.ndarray) -> Metric:
     """The value with the middle 95 % of the draws; None for what is not a number."""
     low, high = np.percentile(drawn_D, [2.5, 97.5])
-    return Metric(number(value), number(min(low, value)), number(max(high, value)))
+    return Metric(finite_or_none(value), finite_or_none(min(low, value)), finite_or_none(max(high, value)))

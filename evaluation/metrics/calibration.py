@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from evaluation.metrics.bootstrap import DRAWS, bootstrap, sums_by_group
-from evaluation.metrics.intervals import NOTHING, Metric, number
+from evaluation.metrics.intervals import NOTHING, Metric, finite_or_none
 
 NUM_BINS = 15
 """Bins of equal width. Source: Guo et al. 2017, On Calibration of Modern Neural Networks."""
 
-FLOORS = (*(step / 20 for step in range(20)), 0.99)
+THRESHOLDS = (*(step / 20 for step in range(20)), 0.99)
 """Confidences below which the abstention curve keeps silent."""
 
 
@@ -41,8 +41,8 @@ def calibration_bins(
             "low": index / num_bins,
             "high": (index + 1) / num_bins,
             "n": int(n),
-            "confidence": number(trust[index] / n) if n else None,
-            "accuracy": number(right[index] / n) if n else None,
+            "confidence": finite_or_none(trust[index] / n) if n else None,
+            "accuracy": finite_or_none(right[index] / n) if n else None,
         }
         for index, n in enumerate(count)
     ]
@@ -82,10 +82,10 @@ def calibration_error(
 
 
 def abstention(confidence_N: np.ndarray, is_right_N: np.ndarray) -> dict[str, Any] | None:
-    """What abstaining buys: `curve`, and `area`, the area under the risk-coverage curve; None without pictures.
+    """What abstaining buys: `curve`, and `aurc`, the area under the risk-coverage curve; None without pictures.
 
-    The curve is a list of dicts, lowest floor first: floor, n, coverage (share of pictures at or above the floor) and
-    their accuracy, None where there are none.
+    The curve is a list of dicts, lowest threshold first: threshold, n, coverage (share of pictures at or above the
+    threshold) and their accuracy, None where there are none.
 
     Args:
         confidence_N: probability of the guess, in [0, 1].
@@ -94,24 +94,26 @@ def abstention(confidence_N: np.ndarray, is_right_N: np.ndarray) -> dict[str, An
     if len(is_right_N) == 0:
         return None
     return {
-        "curve": [_at_floor(floor, confidence_N, is_right_N) for floor in FLOORS],
-        "area": _area(confidence_N, is_right_N),
+        "curve": [_at_threshold(threshold, confidence_N, is_right_N) for threshold in THRESHOLDS],
+        "aurc": _aurc(confidence_N, is_right_N),
     }
 
 
-def _at_floor(floor: float, confidence_N: np.ndarray, is_right_N: np.ndarray) -> dict[str, Any]:
-    is_kept_N = confidence_N >= floor
+def _at_threshold(threshold: float, confidence_N: np.ndarray, is_right_N: np.ndarray) -> dict[str, Any]:
+    is_kept_N = confidence_N >= threshold
     n = int(is_kept_N.sum())
     right = int(is_right_N[is_kept_N].sum())
-    return {"floor": floor, "n": n, "coverage": n / len(is_right_N), "accuracy": right / n if n else None}
+    return {"threshold": threshold, "n": n, "coverage": n / len(is_right_N), "accuracy": right / n if n else None}
 
 
-def _area(confidence_N: np.ndarray, is_right_N: np.ndarray) -> float | None:
-    """Mean over n of the share of wrong ones among the n most confident; equal confidences share their wrong ones.
+def _aurc(confidence_N: np.ndarray, is_right_N: np.ndarray) -> float | None:
+    """Area under the risk-coverage curve: mean over n of the share of wrong ones among the n most confident.
+
+    Equal confidences share their wrong ones.
 
     Source: Geifman, Uziel and El-Yaniv 2019, Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers.
     """
     _, group_N, size_G = np.unique(-confidence_N, return_inverse=True, return_counts=True)
     wrong_G = np.bincount(group_N, ~is_right_N)
     wrong_N = np.cumsum(np.repeat(wrong_G / size_G, size_G))
-    return number((wrong_N / np.arange(1, len(wrong_N) + 1)).mean())
+    return finite_or_none((wrong_N / np.arange(1, len(wrong_N) + 1)).mean())

@@ -13,31 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.metrics.splits import Split, make_split
+from evaluation.metrics.splits import Split
 
 _QUERIES_AT_ONCE = 4096
 """Bounds memory whatever the benchmark's size, and keeps the arithmetic the same for all of them."""
 
 
-def few_shot(
-    image_ND: np.ndarray,
-    class_N: np.ndarray,
-    keys: Sequence[str],
-    ks: Sequence[int] = (1, 5),
-    folds: int = 5,
-    split: Split | None = None,
-) -> dict[str, Any]:
+def few_shot(image_ND: np.ndarray, split: Split) -> dict[str, Any]:
     """JSON-able: the split's sha256, and per number of shots what `over_folds` returns.
 
     Args:
         image_ND: float32 embeddings; may be mapped from a file.
-        class_N: integers, class of each picture, from 0.
-        keys: names of the pictures, which the split is made from.
-        ks: numbers of shots; a class without k + 1 pictures is left out and counted.
-        folds: number of supports that are tried.
-        split: made from the same pictures before; None makes it.
+        split: of the same pictures; a class without k + 1 pictures is left out and counted.
     """
-    split = split or make_split(class_N, keys, ks, folds)
     shots = {str(k): over_folds(split, k, lambda *args: nearest_mean(image_ND, *args)) for k in split.ks}
     return {"method": "nearest class mean, CL2N", "split_sha256": split.sha256, "shots": shots}
 
@@ -47,18 +35,18 @@ Guesser = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def over_folds(split: Split, k: int, guess: Guesser) -> dict[str, Any]:
-    """JSON-able: top1 {mean, std, folds} beside the counts; null where no class has more than k pictures.
+    """JSON-able: top1 {mean, std, folds} beside the counts; null where fewer than two classes are left.
 
     `std` is that of the folds themselves (divided by their number), as published few-shot tables give it.
     `num_classes_left_out` counts the classes with pictures, but too few.
     """
+    num_kept = int(split.is_kept_C(k).sum())
     shares = []
     for fold in range(split.num_folds):
         support, queries = split.support(fold, k), split.queries(fold, k)
-        if len(queries):
+        if num_kept > 1:
             guess_Q = guess(support, split.class_N[support], queries)
             shares.append(float(np.mean(guess_Q == split.class_N[queries])))
-    num_kept = int(split.is_kept_C(k).sum())
     return {
         "top1": mean_and_std(shares),
         "num_classes": num_kept,
@@ -83,7 +71,7 @@ def nearest_mean(image_ND: np.ndarray, support: np.ndarray, class_S: np.ndarray,
         image_ND: embeddings of all pictures.
         support: numbers of the pictures learnt from.
         class_S: their classes.
-        queries: numbers of the pictures asked for.
+        queries: numbers of the pictures tested.
     """
     support_SD = image_ND[support].astype(np.float64)
     centre_D = support_SD.mean(0)

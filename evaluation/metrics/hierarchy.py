@@ -26,8 +26,8 @@ class Tree:
 
     Attributes:
         node_CL: int64, the class's node at each level, -1 where it has none. A node is known by its whole path, so
-            one name in two branches makes two nodes. The last level is the class itself, only where its lowest rank
-            is another class's lowest rank too (two subspecies of a species) or no rank is known.
+            one name in two branches makes two nodes. The last level holds the class itself where its lowest rank is
+            also that of another class (two subspecies of a species) or where no rank is known; else -1.
         depth_C: int64, level of the lowest node, counted from 1. A class without a known rank stands at species.
     """
 

@@ -32,7 +32,7 @@ NOTHING = Metric(None, None, None)
 """The metric of no pictures."""
 
 
-def number(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
     """The value as Python's float, None where it is not finite: JSON knows no NaN."""
     return float(value) if isfinite(value) else None
 
@@ -102,7 +102,7 @@ def wilson(right: int, shown: int) -> Metric:
 
 
 def _variance(right_C: np.ndarray, shown_C: np.ndarray) -> np.ndarray:
-    """Of one picture of a class, its share shrunk towards one half: few pictures never look certain."""
+    """Variance of one picture of a class, its share shrunk towards one half: few pictures never look certain."""
     share_C = (right_C + 0.5) / (shown_C + 1)
     return share_C * (1 - share_C)
 

@@ -9,63 +9,53 @@ Source: docs/design.md, Few-shot and probe.
 
 import logging
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from evaluation.metrics.few_shot import mean_and_std, over_folds
-from evaluation.metrics.splits import Split, deal, make_split
+from evaluation.metrics.splits import Split, deal
+
+_LOG = logging.getLogger(__name__)
 
 MIN_PER_CLASS = 10
 """Pictures that every class needs for the stratified folds."""
 
 _MAX_ITERATIONS = 1000
-_log = logging.getLogger(__name__)
 
 
-def linear_probe(
-    image_ND: np.ndarray,
-    class_N: np.ndarray,
-    keys: Sequence[str],
-    k: int = 5,
-    folds: int = 5,
-    split: Split | None = None,
-) -> dict[str, Any]:
+def linear_probe(image_ND: np.ndarray, split: Split, k: int = 5) -> dict[str, Any]:
     """JSON-able: `few_shot` as few_shot.over_folds returns it, and `stratified` {top1 {mean, std, folds}} or null.
 
-    `stratified` learns from all folds but one and asks for that one, in turn; null where a class has fewer than 10
-    pictures or there is only one class.
+    `stratified` learns from all folds but one and is tested on that one, in turn; null where a class has fewer than 10
+    pictures or there is only one class. It has as many folds as the split.
 
     Args:
         image_ND: float32 embeddings; may be mapped from a file.
-        class_N: integers, class of each picture, from 0.
-        keys: names of the pictures, which the splits are made from.
+        split: of the same pictures.
         k: pictures of each class to learn from.
-        folds: number of supports that are tried, and of stratified folds.
-        split: the few-shot split of the same pictures; None makes it.
     """
-    split = split or make_split(class_N, keys, (k,), folds)
     few = over_folds(split, k, lambda *args: predict(image_ND, *args))
     return {
         "method": "logistic regression, L2, C = 1.0, standardised embeddings",
         "k": k,
         "split_sha256": split.sha256,
         "few_shot": few,
-        "stratified": _stratified(image_ND, split.class_N, keys, folds),
+        "stratified": _stratified(image_ND, split),
     }
 
 
-def _stratified(image_ND: np.ndarray, class_N: np.ndarray, keys: Sequence[str], folds: int) -> dict[str, Any] | None:
+def _stratified(image_ND: np.ndarray, split: Split) -> dict[str, Any] | None:
+    class_N, folds = split.class_N, split.num_folds
     count_C = np.unique(class_N, return_counts=True)[1]
     if len(count_C) < 2 or count_C.min() < MIN_PER_CLASS:
         return None
-    fold_N = deal(class_N, keys, folds)
+    fold_N = deal(class_N, split.keys, folds)
     shares = []
     for fold in range(folds):
-        learnt, asked = np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)
-        guess_Q = predict(image_ND, learnt, class_N[learnt], asked)
-        shares.append(float(np.mean(guess_Q == class_N[asked])))
+        learnt, tested = np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)
+        guess_Q = predict(image_ND, learnt, class_N[learnt], tested)
+        shares.append(float(np.mean(guess_Q == class_N[tested])))
     return {"top1": mean_and_std(shares), "num_classes": len(count_C), "num_images": len(class_N)}
 
 
@@ -76,7 +66,7 @@ def predict(image_ND: np.ndarray, support: np.ndarray, class_S: np.ndarray, quer
         image_ND: embeddings of all pictures.
         support: numbers of the pictures learnt from.
         class_S: their classes.
-        queries: numbers of the pictures asked for.
+        queries: numbers of the pictures tested.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -91,5 +81,5 @@ def predict(image_ND: np.ndarray, support: np.ndarray, class_S: np.ndarray, quer
         warnings.simplefilter("ignore", ConvergenceWarning)  # said in one line below
         regression.fit(support_SD, class_S)
     if regression.n_iter_.max() >= _MAX_ITERATIONS:
-        _log.warning("linear probe: not converged after %d iterations", _MAX_ITERATIONS)
+        _LOG.warning("linear probe: not converged after %d iterations", _MAX_ITERATIONS)
     return np.asarray(regression.predict(scaler.transform(image_ND[queries].astype(np.float64))), np.int64)

@@ -4,7 +4,6 @@ Shapes: N pictures, C classes, ... any number of replicates.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
@@ -33,11 +32,6 @@ class Comparison:
     num_only_b_right: int
     p_value: float | None
     num_images: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able copy."""
-        metrics = {"top1": self.top1.to_dict(), "balanced_accuracy": self.balanced_accuracy.to_dict()}
-        return vars(self) | metrics
 
 
 def compare(a: Predictions, b: Predictions) -> Comparison:

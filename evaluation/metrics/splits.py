@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SCHEMA_VERSION = 1
-"""Of the split file."""
+"""Version of the split file."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Split:
         return len(self.place_FN)
 
     def is_kept_C(self, k: int) -> np.ndarray:
-        """Per class, bool, whether it has more than k pictures: k to learn from and at least one to ask for."""
+        """Per class, bool, whether it has more than k pictures: k to learn from and at least one to be tested on."""
         return np.bincount(self.class_N) > k
 
     def support(self, fold: int, k: int) -> np.ndarray:
@@ -49,7 +49,7 @@ class Split:
         return np.flatnonzero(self.is_kept_C(k)[self.class_N] & (self.place_FN[fold] < k))
 
     def queries(self, fold: int, k: int) -> np.ndarray:
-        """int64, numbers of the pictures asked for, ascending: all others of the classes that are kept."""
+        """int64, numbers of the pictures tested, ascending: all others of the classes that are kept."""
         return np.flatnonzero(self.is_kept_C(k)[self.class_N] & (self.place_FN[fold] >= k))
 
     def to_json(self) -> str:
@@ -99,7 +99,7 @@ def make_split(class_N: np.ndarray, keys: Sequence[str], ks: Sequence[int] = (1,
 
 
 def deal(class_N: np.ndarray, keys: Sequence[str], folds: int = 5) -> np.ndarray:
-    """int64 [N], the fold in which each picture is asked for: every class is dealt out evenly (stratified folds)."""
+    """int64 [N], the fold in which each picture is tested: every class is dealt out evenly (stratified folds)."""
     return _places(np.asarray(class_N, dtype=np.int64), keys, "stratified") % folds
 
 

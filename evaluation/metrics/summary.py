@@ -20,57 +20,55 @@ HIERARCHICAL = ("hierarchical_precision", "hierarchical_recall", "hierarchical_f
 """Metrics that need lineages."""
 
 
-def measure(
-    predictions: Predictions,
-    num_classes: int,
-    lineage: Sequence[Lineage] | None = None,
-    headline: bool = False,
-    seed: int = 0,
-    *,
-    class_names: Sequence[str] = (),
-    num_choices: int | None = None,
-    draws: int = DRAWS,
-) -> dict[str, Any]:
-    """The figures of a result file as JSON-able values, under its names.
+def measure(predictions: Predictions, class_names: Sequence[str], num_choices: int | None = None) -> dict[str, Any]:
+    """The figures of every task as JSON-able values, under their names in a result file.
 
-    Always: metrics (top1, top3, top5, balanced_accuracy, each with value, low, high), paper_interval, chance,
-    majority, per_class, confusions. For the headline task besides: metrics ece, hierarchical_precision,
-    hierarchical_recall, hierarchical_f and lca_distance; and other_species_interval, calibration and abstention, which
-    are None for others.
+    metrics (top1, top3, top5, balanced_accuracy, each with value, low, high), paper_interval, chance, majority,
+    per_class, confusions.
 
     Args:
         predictions: of the pictures with a label.
-        num_classes: of the class list, with or without pictures.
-        lineage: per class, its seven names; None where the benchmark has no taxonomy.
-        headline: whether the classes are species, or the only labels there are.
-        seed: of the draws.
-        class_names: of the class list, for per_class and confusions; without them classes are named by their numbers.
+        class_names: the class list, with or without pictures.
         num_choices: classes that each picture is a choice between, where that is not the whole list: Confounding's
-            pairs. What always the same guess would score is None then.
-        draws: of the intervals by drawing again; 0 leaves their ends None.
+            pairs. `majority` is then None.
     """
-    names = class_names or [str(number) for number in range(num_classes)]
+    num_classes, num_images = len(class_names), len(predictions)
     right_C, shown_C = predictions.counts(1, num_classes)
-    num_images = len(predictions)
     is_blind_known = num_images > 0 and num_choices is None
-    figures = {
+    return {
         "metrics": _accuracies(predictions, num_classes),
         "paper_interval": wilson(int(right_C.sum()), num_images).to_dict(),
-        "other_species_interval": None,
         "chance": 1 / (num_choices or num_classes) if num_classes else None,
         "majority": int(shown_C.max()) / num_images if is_blind_known else None,
-        "per_class": per_class(right_C, shown_C, names),
-        "confusions": confused_pairs(predictions.class_N, predictions.guess_NK[:, 0], names),
-        "calibration": None,
-        "abstention": None,
+        "per_class": per_class(right_C, shown_C, class_names),
+        "confusions": confused_pairs(predictions.class_N, predictions.guess_NK[:, 0], class_names),
     }
-    if headline:
-        others = cluster_bootstrap(right_C, shown_C, draws, seed)
-        figures["metrics"] |= _headline_metrics(predictions, lineage, draws, seed)
-        figures["other_species_interval"] = others.to_dict() if others else None
-        figures["calibration"] = calibration_bins(predictions.confidence_N, predictions.is_right_N)
-        figures["abstention"] = abstention(predictions.confidence_N, predictions.is_right_N)
-    return figures
+
+
+def measure_details(
+    predictions: Predictions, lineage: Sequence[Lineage] | None = None, draws: int = DRAWS, seed: int = 0
+) -> dict[str, Any]:
+    """The other figures of the headline task: species, or the only labels there are.
+
+    metrics (ece, hierarchical_precision, hierarchical_recall, hierarchical_f, lca_distance), other_species_interval,
+    calibration, abstention.
+
+    Args:
+        predictions: of the pictures with a label.
+        lineage: per class, its seven names; None where the benchmark has no taxonomy.
+        draws: of the intervals by drawing again; 0 leaves their ends None.
+        seed: of the draws.
+    """
+    confidence_N, is_right_N = predictions.confidence_N, predictions.is_right_N
+    # classes without pictures are not drawn again, so the list may end with the last one that has some
+    counts = predictions.counts(1, int(predictions.class_N.max(initial=-1)) + 1)
+    others = cluster_bootstrap(*counts, draws, seed)
+    return {
+        "metrics": _headline_metrics(predictions, lineage, draws, seed),
+        "other_species_interval": others.to_dict() if others else None,
+        "calibration": calibration_bins(confidence_N, is_right_N),
+        "abstention": abstention(confidence_N, is_right_N),
+    }
 
 
 def _accuracies(predictions: Predictions, num_classes: int) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from evaluation.benchmarks.benchmark import NINE_LEVELS
+from evaluation.benchmarks.benchmark import CLASS_LISTS, COMMON_NAME, NINE_LEVELS, PUBLISHED
+from evaluation.benchmarks.published_figures import PAPERS_EIGHT
 from evaluation.benchmarks.registry import REGISTRY
-from evaluation.benchmarks.task import CLASS_LISTS, PUBLISHED
-from evaluation.metrics.aggregates import PAPERS_EIGHT
 from taxonomy.errors import BadInputError
 
 Record = Mapping[str, Any]
@@ -147,5 +146,5 @@ def _shown_level(tasks: Mapping[str, Mapping[Column, Record]]) -> str:
     """The headline, else the finest level."""
     headlines = [taxon for taxon, models in tasks.items() if any(record["headline"] for record in models.values())]
     direct = [taxon for taxon in tasks if not taxon.startswith("rollup_")]
-    fine = [taxon for taxon in direct if taxon != "common_name"]
+    fine = [taxon for taxon in direct if taxon != COMMON_NAME]
     return (headlines or fine[-1:] or direct or list(tasks))[-1]

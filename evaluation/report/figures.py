@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evaluation.benchmarks.published_figures import NUM_CLASSES, PUBLISHED_TOP1
-from evaluation.benchmarks.task import PUBLISHED
+from evaluation.benchmarks.benchmark import PUBLISHED
+from evaluation.benchmarks.published_figures import PUBLISHED_NUM_CLASSES, PUBLISHED_TOP1
 from evaluation.report import words
 from evaluation.report.columns import Column, Record, Row, key_of, title_of
 from evaluation.report.summaries import AGGREGATES, Pair, aggregates_of, published_aggregates
@@ -48,7 +48,7 @@ def overview(rows: Sequence[Row], columns: Sequence[Column]) -> list[dict[str, A
 
 def _other_classes(row: Row) -> str:
     """Number of classes of the published figures where it is another one; empty where they can be compared."""
-    number = NUM_CLASSES.get(row.benchmark)
+    number = PUBLISHED_NUM_CLASSES.get(row.benchmark)
     return words.number(number) if number != row.first["num_classes"] and published_of(row) else ""
 
 

@@ -17,7 +17,8 @@ def print_table(table: Table) -> None:
 
 
 def _console() -> Console:
-    return Console(width=None if Console().is_terminal else _WIDTH, highlight=False)
+    # names are shown as they are: square brackets in them are no markup
+    return Console(width=None if Console().is_terminal else _WIDTH, highlight=False, markup=False)
 
 
 def print_outcome(records: Sequence[Mapping[str, Any]], out: Path) -> None:

@@ -94,7 +94,7 @@ def _model(number: int, record: Record, kept: Sequence[int], has_pictures: bool)
             [each["confidence"], each["accuracy"], each["n"]] for each in record["calibration"] or [] if each["n"]
         ],
         "curve": _curve(record["abstention"]),
-        "area": (record["abstention"] or {}).get("area"),
+        "aurc": (record["abstention"] or {}).get("aurc"),
         "shots": _shots(record),
         "confusions": [_confusion(each, has_pictures) for each in record["confusions"]],
     }
@@ -105,19 +105,31 @@ def _ends(metric: Mapping[str, float | None] | None) -> list[float | None] | Non
 
 
 def _curve(abstention: Mapping[str, Any] | None) -> list[list[float]]:
-    """Coverage, accuracy, floor of each point that has pictures."""
+    """Coverage, accuracy, threshold of each point that has pictures."""
     points = (abstention or {}).get("curve", [])
-    return [[each["coverage"], each["accuracy"], each["floor"]] for each in points if each["n"]]
+    return [[each["coverage"], each["accuracy"], each["threshold"]] for each in points if each["n"]]
 
 
 def _shots(record: Record) -> list[list[Any]]:
-    """What, mean, standard deviation of each few-shot figure and probe."""
+    """What, mean, standard deviation and what it is over, of each few-shot figure and probe."""
     few, probe = record["few_shot"] or {}, record["linear_probe"] or {}
     found = [(f"{k}-shot", each) for k, each in few.get("shots", {}).items()]
     found.append((f"linear probe, {probe.get('k')} a class", probe.get("few_shot")))
     found.append(("linear probe, 4 of 5 pictures", probe.get("stratified")))
-    tops = [(name, each["top1"]) for name, each in found if each]
-    return [[name, top1["mean"], top1["std"]] for name, top1 in tops if top1["mean"] is not None]
+    return [
+        [name, each["top1"]["mean"], each["top1"]["std"], _extent(each)]
+        for name, each in found
+        if each and each["top1"]["mean"] is not None
+    ]
+
+
+def _extent(shots: Mapping[str, Any]) -> str:
+    """Over how many classes and pictures a few-shot figure is: classes with too few pictures are left out."""
+    num_classes = shots["num_classes"]
+    if "num_queries" not in shots:
+        return f"{num_classes:,} classes, {shots['num_images']:,} pictures"
+    total = num_classes + shots["num_classes_left_out"]
+    return f"{num_classes:,} of {total:,} classes, {shots['num_queries']:,} pictures"
 
 
 def _confusion(confusion: Mapping[str, Any], has_pictures: bool) -> list[Any]:

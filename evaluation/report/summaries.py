@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from evaluation.benchmarks.published_figures import NUM_CLASSES, NUM_IMAGES, PUBLISHED_TOP1
-from evaluation.benchmarks.task import PUBLISHED
+from evaluation.benchmarks.benchmark import PUBLISHED
+from evaluation.benchmarks.published_figures import PUBLISHED_NUM_CLASSES, PUBLISHED_NUM_IMAGES, PUBLISHED_TOP1
 from evaluation.metrics.aggregates import Aggregate, Score, aggregates
 from evaluation.metrics.paired import Comparison, compare
 from evaluation.report.columns import Column, Record, Row
@@ -39,7 +39,10 @@ def published_aggregates() -> dict[str, dict[str, Aggregate]]:
     """Published model -> its aggregates, with the paper's numbers of classes and pictures."""
     return {
         model: aggregates(
-            {name: Score(figure.top1 / 100, NUM_CLASSES[name], NUM_IMAGES[name]) for name, figure in figures.items()}
+            {
+                name: Score(figure.top1 / 100, PUBLISHED_NUM_CLASSES[name], PUBLISHED_NUM_IMAGES[name])
+                for name, figure in figures.items()
+            }
         )
         for model, figures in PUBLISHED_TOP1.items()
     }

@@ -5,21 +5,18 @@ from typing import Any
 
 from rich.table import Table
 
-from evaluation.benchmarks.published_figures import PUBLISHED_TOP1
 from evaluation.report import words
-from evaluation.report.columns import Record, Row, columns_of, rows_of
-from evaluation.report.figures import published_of
+from evaluation.report.columns import Record, columns_of, rows_of
 from evaluation.report.summaries import AGGREGATES, aggregates_of
 
 
-def report_table(records: Sequence[Mapping[str, Any]], with_published: bool = False) -> Table:
+def report_table(records: Sequence[Mapping[str, Any]]) -> Table:
     """Top-1 in percent with its interval, a row per benchmark and a column per model, then the aggregates.
 
     An aggregate that lacks a benchmark is left out.
 
     Args:
         records: at least one, of any models and tasks; headline tasks are shown.
-        with_published: add the published models, marked as such.
     """
     columns = columns_of(records)
     rows = rows_of(records, columns)
@@ -29,12 +26,10 @@ def report_table(records: Sequence[Mapping[str, Any]], with_published: bool = Fa
     table.add_column("chance", justify="right")
     for column in columns:
         table.add_column(column.label, justify="right")
-    for name in PUBLISHED_TOP1 if with_published else ():
-        table.add_column(f"{name} (published)", justify="right", style="dim")
     for row in rows:
         images = words.counts([record["num_images"] for record in row.shown.values()])
         cells = [_cell(row.shown.get(column)) for column in columns]
-        table.add_row(row.title, images, words.percent(row.first["chance"]), *cells, *_published(row, with_published))
+        table.add_row(row.title, images, words.percent(row.first["chance"]), *cells)
     table.add_section()
     for name, title in AGGREGATES.items():
         means = [aggregates_of(rows, column)[name].value for column in columns]
@@ -48,10 +43,3 @@ def _cell(record: Record | None) -> str:
         return words.NOTHING
     top1 = record["metrics"]["top1"]
     return f"{words.percent(top1['value'])} ({words.interval(top1)})" if top1["low"] is not None else words.NOTHING
-
-
-def _published(row: Row, with_published: bool) -> list[str]:
-    if not with_published:
-        return []
-    figures = published_of(row) or [None] * len(PUBLISHED_TOP1)
-    return [f"{figure['value']} {figure['interval']}" if figure else words.NOTHING for figure in figures]

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-Metric = Mapping[str, float | None]
+from evaluation.benchmarks.benchmark import COMMON_NAME, SCIENTIFIC_NAME
+
+MetricRecord = Mapping[str, float | None]
+"""A metric as result files hold it: its value, and the ends of its interval."""
 
 NOTHING = "\N{EN DASH}"
 """In place of a figure that there is not."""
@@ -21,7 +24,7 @@ METRICS: Mapping[str, str] = {
 }
 """Metrics that the page shows, in its order; records may hold more."""
 
-LEVELS: Mapping[str, str] = {"scientific_name": "scientific name", "common_name": "common name", "species": "epithet"}
+LEVELS: Mapping[str, str] = {SCIENTIFIC_NAME: "scientific name", COMMON_NAME: "common name", "species": "epithet"}
 """Levels whose own names say too little: `species` is the bare epithet, as published."""
 
 
@@ -30,7 +33,7 @@ def percent(share: float | None) -> str:
     return NOTHING if share is None else f"{100 * share:.1f}"
 
 
-def interval(metric: Metric | None) -> str:
+def interval(metric: MetricRecord | None) -> str:
     """`48.1 to 56.5`, in percent; empty where there is none."""
     if metric is None or metric["low"] is None or metric["high"] is None:
         return ""
@@ -45,7 +48,7 @@ def points(difference: float | None) -> str:
     return text.replace("-", "\N{MINUS SIGN}") if float(text) else "0.0"
 
 
-def points_interval(metric: Metric) -> str:
+def points_interval(metric: MetricRecord) -> str:
     """`-1.2 to +3.4`, in percentage points; empty where there is none."""
     return "" if metric["low"] is None else f"{points(metric['low'])} to {points(metric['high'])}"
 

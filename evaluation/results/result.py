@@ -5,6 +5,7 @@ What every field means stands in result_schema.json.
 
 import hashlib
 import json
+import logging
 import math
 import re
 import unicodedata
@@ -17,7 +18,9 @@ import numpy as np
 
 from evaluation.results.schema_check import first_problem
 from evaluation.results.whole_file import write_whole
-from taxonomy.errors import BadInputError, WorkFailedError
+from taxonomy.errors import BadInputError
+
+_LOG = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 """Of the records written here; files of another version are not read."""
@@ -39,6 +42,9 @@ _UNKNOWN = {
     "missing": [],
 }
 """What a record says where nothing was measured."""
+
+_SAME = ("precision", "preprocessing", "prompts", "rows_sha256")
+"""Fields that an earlier result of the same key has in common with the one that replaces it."""
 
 _HASH_LETTERS, _NAME_LETTERS = 8, 80
 _ALLOWED = re.compile(r"[^A-Za-z0-9._]+")
@@ -75,7 +81,7 @@ def name_in_files(name: str) -> str:
     return f"{harmless[: _NAME_LETTERS - 20].strip('-.') or 'name'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
-def class_list_sha256(names: Sequence[str]) -> str:
+def names_sha256(names: Sequence[str]) -> str:
     """Hex SHA-256 of the names in list order, NFC, joined by line feeds."""
     return hashlib.sha256("\n".join(unicodedata.normalize("NFC", name) for name in names).encode()).hexdigest()
 
@@ -89,16 +95,40 @@ def write_result(out: Path, record: Mapping[str, Any]) -> Path:
             NumPy's numbers and arrays are let in, NaN becomes null.
 
     Raises:
-        WorkFailedError: the disk is full, or another task's file has this name.
+        BadInputError: the file of this name holds another result, as `check_replaceable` says.
+        WorkFailedError: the disk is full.
     """
     plain = complete(record)
     problem = first_problem(plain, result_schema())
     assert problem is None, problem
+    check_replaceable(out, plain)
     path = out / file_name(plain)
-    if path.is_file() and _key(_read(path)) != _key(plain):
-        raise WorkFailedError(f"{path} is of another model or task; write these results to another folder (--out)")
     write_whole(path, (json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode())
     return path
+
+
+def check_replaceable(out: Path, record: Mapping[str, Any]) -> None:
+    """Check that a record's file is not there, or is an earlier one of the same; damaged and older files may go.
+
+    Args:
+        out: the folder of results.
+        record: at least its key, precision, preprocessing and rows_sha256.
+
+    Raises:
+        BadInputError: it is of another model, or of the same one otherwise computed or on other rows.
+    """
+    path = out / file_name(record)
+    try:
+        there = _read(path) if path.is_file() else None
+    except BadInputError as error:
+        _LOG.warning("%s; it is replaced", error)
+        return
+    wanted = json_able(record)
+    differing = [name for name in _SAME if there is not None and there.get(name) != wanted.get(name)]
+    if there is not None and _key(there) != _key(wanted):
+        differing.insert(0, "model or task")
+    if differing:
+        raise BadInputError(f"{path} is there with another {differing[0]}; write to another folder (--out)")
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:

@@ -65,13 +65,14 @@ def example_rows(
 
 
 def write_thumbnails(
-    out: Path, benchmark: str, sources: Mapping[int, Path | Callable[[], bytes] | None]
+    out: Path, benchmark: str, rows_sha256: str, sources: Mapping[int, Path | Callable[[], bytes] | None]
 ) -> dict[int, str]:
-    """Row -> path below `out`, `thumbnails/<benchmark>/<row>.jpg`, of those that could be made; each written whole.
+    """Row -> path below `out`, `thumbnails/<benchmark>-<rows>/<row>.jpg`; each is written whole.
 
     Args:
         out: the folder of results.
         benchmark: its name.
+        rows_sha256: of its rows: results on other rows in the same folder have other pictures.
         sources: row -> picture; pictures that cannot be read any more are left out.
 
     Raises:
@@ -81,7 +82,7 @@ def write_thumbnails(
     for row, source in sorted(sources.items()):
         content = thumbnail(source) if source is not None else None
         if content is not None:
-            made[row] = f"{FOLDER}/{name_in_files(benchmark)}/{row}.jpg"
+            made[row] = f"{FOLDER}/{name_in_files(benchmark)}-{rows_sha256[:8]}/{row}.jpg"
             write_whole(out / made[row], content)
     return made
 

@@ -13,11 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
 
 from evaluation.distributed import ALONE, Share
+from evaluation.encoding.features import Features
 from evaluation.scoring.predictions import Predictions
 from evaluation.scoring.rollup_sums import Rollup, RollupSums
 from evaluation.scoring.top_guesses import TopGuesses
@@ -25,6 +27,9 @@ from taxonomy.errors import WorkFailedError
 
 NEAR_TIE = 1e-5
 """Best scores closer than this may change places between machines. Source: docs/design.md, Same numbers everywhere."""
+
+NUM_GUESSES = 5
+"""Best classes kept of every picture, as far as there are so many."""
 
 _PICTURES_AT_ONCE = 256
 _CLASSES_AT_ONCE = 4096
@@ -35,90 +40,36 @@ _GROUPS_AT_ONCE = 2**22
 
 
 def guess(
-    image_ND: np.ndarray,
-    row_N: np.ndarray,
+    features: Features,
     class_CD: np.ndarray,
     class_R: np.ndarray,
     scale: float,
-    k: int = 5,
+    rollups: Mapping[str, Rollup] = MappingProxyType({}),
     share: Share = ALONE,
-) -> Predictions:
-    """The min(k, C) best classes of every picture with a label, the same bytes on every rank.
+) -> tuple[Predictions, dict[str, Predictions]]:
+    """The best classes of every picture with a label, and name -> those of every roll-up, from one pass.
+
+    A roll-up is the softmax over the classes, summed by group; its scores are probabilities. The bytes are the same on
+    every rank.
 
     Args:
-        image_ND: float32 unit rows, as in Features.
-        row_N: int64, the row of each picture.
+        features: the pictures.
         class_CD: float32 unit rows.
         class_R: int64, index of each row's class; -1 where its label is missing.
         scale: what cosines are multiplied with before the softmax.
-        k: guesses kept.
+        rollups: each with its groups of classes and the right group of every row.
         share: this rank's part.
 
     Raises:
         WorkFailedError: an embedding holds numbers that are not finite.
     """
-    return guess_with_rollups(image_ND, row_N, class_CD, class_R, scale, {}, k, share)[0]
-
-
-def guess_rollups(
-    image_ND: np.ndarray,
-    row_N: np.ndarray,
-    class_CD: np.ndarray,
-    rollups: Mapping[str, Rollup],
-    scale: float,
-    k: int = 5,
-    share: Share = ALONE,
-) -> dict[str, Predictions]:
-    """Name -> guesses of every roll-up: softmax over the classes, summed by group; its scores are probabilities.
-
-    Args:
-        image_ND: as in guess.
-        row_N: as in guess.
-        class_CD: as in guess.
-        rollups: each with its groups of classes and the right group of every row.
-        scale: as in guess.
-        k: as in guess.
-        share: as in guess.
-
-    Raises:
-        WorkFailedError: as guess.
-    """
-    nothing_R = np.full(int(row_N.max(initial=-1)) + 1, -1)
-    return guess_with_rollups(image_ND, row_N, class_CD, nothing_R, scale, rollups, k, share)[1]
-
-
-def guess_with_rollups(
-    image_ND: np.ndarray,
-    row_N: np.ndarray,
-    class_CD: np.ndarray,
-    class_R: np.ndarray,
-    scale: float,
-    rollups: Mapping[str, Rollup],
-    k: int = 5,
-    share: Share = ALONE,
-) -> tuple[Predictions, dict[str, Predictions]]:
-    """What `guess` and `guess_rollups` return, from one pass over the scores.
-
-    Args:
-        image_ND: as in guess.
-        row_N: as in guess.
-        class_CD: as in guess.
-        class_R: as in guess.
-        scale: as in guess.
-        rollups: as in guess_rollups.
-        k: as in guess.
-        share: as in guess.
-
-    Raises:
-        WorkFailedError: as guess.
-    """
-    image = _tensor(image_ND, "pictures")
-    classes = _Classes(_tensor(class_CD, "classes"), scale, k, tuple(rollups.values()))
-    found = [_Found.empty(len(image), min(k, num)) for num in classes.list_lengths]
+    image_ND, row_N = _tensor(features.image_ND, "pictures"), features.row_N
+    classes = _Classes(_tensor(class_CD, "classes"), scale, tuple(rollups.values()))
+    found = [_Found.empty(len(image_ND), min(NUM_GUESSES, num)) for num in classes.list_lengths]
     step = classes.pictures_at_once
-    starts = range(0, len(image), step)[share.rank :: share.size]
+    starts = range(0, len(image_ND), step)[share.rank :: share.size]
     with _one_thread_each() as threads:
-        blocks = threads.map(lambda start: classes.best(image[start : start + step]), starts)
+        blocks = threads.map(lambda start: classes.best(image_ND[start : start + step]), starts)
         for start, block in zip(starts, blocks, strict=True):
             for whole, part in zip(found, block, strict=True):
                 whole.put(start, part)
@@ -128,18 +79,12 @@ def guess_with_rollups(
 
 
 def guess_pairs(
-    image_ND: np.ndarray,
-    row_N: np.ndarray,
-    class_CD: np.ndarray,
-    class_R: np.ndarray,
-    pair_of_R: Sequence[tuple[int, int]],
-    scale: float,
+    features: Features, class_CD: np.ndarray, class_R: np.ndarray, pair_of_R: Sequence[tuple[int, int]], scale: float
 ) -> Predictions:
     """The better of two classes for every picture with a label; K = 1, a guess is the index of its class.
 
     Args:
-        image_ND: as in guess.
-        row_N: as in guess.
+        features: as in guess.
         class_CD: as in guess.
         class_R: as in guess.
         pair_of_R: per row the two classes to choose between; on equal scores the lower index is guessed.
@@ -148,8 +93,9 @@ def guess_pairs(
     Raises:
         WorkFailedError: as guess.
     """
+    row_N = features.row_N
     pair_N2 = np.sort(np.asarray(pair_of_R, np.int64).reshape(-1, 2)[row_N], axis=1)
-    image_N1D = _tensor(image_ND, "pictures").double()[:, None]
+    image_N1D = _tensor(features.image_ND, "pictures").double()[:, None]
     class_N2D = _tensor(class_CD, "classes")[torch.from_numpy(pair_N2)].double()
     score_N2 = (image_N1D * class_N2D).sum(2).float().numpy()
     best_N1 = (score_N2[:, 1:] > score_N2[:, :1]).astype(np.int64)
@@ -188,7 +134,7 @@ class _Found:
         return _Found(*(share.sum_over_ranks(whole) for whole in vars(self).values()))
 
     def predictions(self, row_N: np.ndarray, class_R: np.ndarray) -> Predictions:
-        """Those of the pictures whose row has a label."""
+        """Guesses of the pictures whose row has a label."""
         class_N = np.asarray(class_R)[row_N]
         has_label_N = class_N >= 0
         guess_NK, score_NK, confidence_N, is_near_tie_N = (
@@ -204,7 +150,6 @@ class _Classes:
 
     class_CD: torch.Tensor
     scale: float
-    k: int
     rollups: tuple[Rollup, ...]
 
     @property
@@ -220,7 +165,7 @@ class _Classes:
     def best(self, image_BD: torch.Tensor) -> list[_Found]:
         """Guesses of these pictures, one for each of `list_lengths`."""
         image_BD = image_BD.double()
-        top = TopGuesses(len(image_BD), self.k)
+        top = TopGuesses(len(image_BD), NUM_GUESSES)
         sums = RollupSums(len(image_BD), self.rollups)
         for start in range(0, len(self.class_CD), _CLASSES_AT_ONCE):
             class_PD = self.class_CD[start : start + _CLASSES_AT_ONCE].double()
@@ -229,7 +174,7 @@ class _Classes:
             sums.add(score_BP.sub_(peak_B[:, None]).mul_(self.scale).exp_(), peak_B.double() * self.scale, start)
         found = [_Found(top.index_BK, top.score_BK, sums.best_B, _near_ties(top.score_BK))]
         for probability_BG in sums.probabilities():
-            top = TopGuesses(len(image_BD), self.k)
+            top = TopGuesses(len(image_BD), NUM_GUESSES)
             top.add(probability_BG, 0)
             found.append(_Found(top.index_BK, top.score_BK, top.score_BK[:, 0], _near_ties(top.score_BK)))
         return found

@@ -37,7 +37,7 @@ class Predictions:
         return self.guess_NK[:, 0] == self.class_N
 
     def kept(self, is_kept_N: np.ndarray) -> "Predictions":
-        """Those of some pictures alone; near ties are counted among all as before."""
+        """The guesses for some of the pictures; near ties are counted among all as before."""
         return Predictions(
             self.row_N[is_kept_N],
             self.class_N[is_kept_N],

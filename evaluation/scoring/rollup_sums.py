@@ -60,6 +60,6 @@ class RollupSums:
         return (1 / self._total_B).float()
 
     def probabilities(self) -> Iterator[torch.Tensor]:
-        """Of every roll-up, float32 [B, G]."""
+        """The sums of every roll-up as shares of all, float32 [B, G]."""
         for sum_GB in self._sums:
             yield (sum_GB[:-1] / self._total_B).T.float().contiguous()

@@ -1,17 +1,14 @@
 """Which models an evaluation is of: the three baselines of the paper by name, and what --model and --resume say."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.loading.facts import WEIGHTS_FILE, newest_checkpoint
+from evaluation.loading.facts import HUB, LOCAL, STEP_FOLDER, WEIGHTS_FILE, newest_checkpoint
 from taxonomy.errors import BadInputError
 
-OTHER_NAMES = {"resnet50": "RN50"}
+MODEL_ALIASES = {"resnet50": "RN50"}
 """Names of the published README that open_clip spells differently."""
 
-_FOLDERS = ("local-dir:", "hf-hub:")
-_STEP = re.compile(r"step_\d{6,}")
 _WITH_FACTS = (".pt", ".safetensors")
 """Endings of files of this trainer that tell their model, inside or beside."""
 
@@ -62,7 +59,7 @@ def choose(
 def _own(model: str | None, pretrained: str | None, resume: str | None) -> ModelChoice:
     if pretrained is not None and resume is not None:
         raise BadInputError(f"--pretrained {pretrained} and --resume {resume} both give the weights: drop one of them")
-    name = OTHER_NAMES.get(model, model) if model is not None else None
+    name = MODEL_ALIASES.get(model, model) if model is not None else None
     if resume is None:
         assert name is not None
         return ModelChoice(name, pretrained, f"{name} {Path(pretrained).name}" if pretrained else _label(name))
@@ -76,7 +73,7 @@ def _own(model: str | None, pretrained: str | None, resume: str | None) -> Model
 
 def brings_weights(choice: ModelChoice) -> bool:
     """Whether the model comes with weights; otherwise they are random."""
-    return choice.pretrained is not None or choice.model.startswith(_FOLDERS) or Path(choice.model).exists()
+    return choice.pretrained is not None or choice.model.startswith((LOCAL, HUB)) or Path(choice.model).exists()
 
 
 def _checkpoint(resume: str) -> str:
@@ -85,7 +82,7 @@ def _checkpoint(resume: str) -> str:
     Raises:
         BadInputError: there is no such file or folder.
     """
-    if resume.startswith(_FOLDERS):
+    if resume.startswith((LOCAL, HUB)):
         return resume
     path = Path(resume)
     if not path.exists():
@@ -95,10 +92,10 @@ def _checkpoint(resume: str) -> str:
 
 def _label(place: str) -> str:
     """A name for people: of our checkpoints run and step, of other places their last part; no folder of a machine."""
-    if place.startswith("hf-hub:"):
-        return place.removeprefix("hf-hub:")
-    path = Path(place.removeprefix("local-dir:"))
+    if place.startswith(HUB):
+        return place.removeprefix(HUB)
+    path = Path(place.removeprefix(LOCAL))
     path = path.parent if path.name == WEIGHTS_FILE else path
-    if _STEP.fullmatch(path.name) and path.parent.name == "checkpoints":
+    if STEP_FOLDER.fullmatch(path.name) and path.parent.name == "checkpoints":
         return f"{path.parent.parent.name} {path.name}"
     return path.name or place

@@ -9,7 +9,7 @@ from evaluation.settings.config_checks import PUBLISHED_FLAGS
 from evaluation.settings.option import nearest
 from taxonomy.errors import BadInputError
 
-BIRDS, ALL = "birds525", "all"
+ALL = "all"
 
 
 def open_chosen(config: EvalConfig) -> list[Benchmark]:
@@ -44,8 +44,6 @@ def _csvs(config: EvalConfig) -> dict[str, Path | None]:
         value = getattr(config, field)
         if value:
             csvs[name] = Path(value) if isinstance(value, str) else None
-    if config.birds is not None:
-        csvs[BIRDS] = Path(config.birds)
     for name in config.benchmarks:
         if name != ALL and name not in names():
             hint = nearest(name, names())

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.benchmarks.benchmark import CLASS_LISTS, LABEL, NINE_LEVELS, PUBLISHED
 from evaluation.encoding.prompts import PROMPT_SETS
+from evaluation.loading.activation import ACTIVATIONS
 from evaluation.protocols import PROTOCOLS
 from evaluation.settings.baselines import BASELINES
 from evaluation.settings.config_checks import check_together
 from evaluation.settings.option import flag_of, nearest, option, options
 from taxonomy.errors import BadInputError
 from taxonomy.ranks import RANKS
+from taxonomy.toml_text import to_toml
 
-LEVELS = (*RANKS, "scientific_name", "common_name")
-"""The published values of --taxon."""
-
-TAXA = ("all", "headline", *LEVELS, "label", "stage", *(f"rollup_{rank}" for rank in RANKS))
+TAXA = ("all", "headline", *NINE_LEVELS, LABEL, "stage", *(f"rollup_{rank}" for rank in RANKS))
 """Everything that --taxon can be; which of it a benchmark has depends on its columns."""
 
-CLASS_LISTS = ("published", "fixed")
-ACTIVATIONS = ("gelu", "quickgelu", "both")
 PRECISIONS = ("fp32", "amp_bf16", "amp", "amp_bfloat16", "bf16", "fp16")
 
 _SETS, _PUBLISHED = "Benchmarks", "Published benchmarks, each with an optional CSV"
@@ -85,7 +82,7 @@ class EvalConfig:
         metavar="LEVEL",
     )
     class_list: str = option(
-        "Class names with or without their known typos.", "published", str, _TASKS, choices=CLASS_LISTS
+        "Class names with or without their known typos.", PUBLISHED, str, _TASKS, choices=CLASS_LISTS
     )
     protocol: str = option(
         "; ".join(f"{name}: {one.doc}" for name, one in PROTOCOLS.items()) + ".",
@@ -123,7 +120,7 @@ class EvalConfig:
     activation: str | None = option(
         "Of bare weights, which do not tell it. both: each in turn, as two results.",
         *(None, str, _MODEL),
-        choices=ACTIVATIONS,
+        choices=(*ACTIVATIONS, "both"),
     )
     force: bool = option("--activation may contradict what the weights say.", False, bool, _MODEL)
     image_size: int | None = option("Side of the pictures, px (default: the model's).", None, int, _MODEL, least=1)
@@ -181,9 +178,8 @@ class EvalConfig:
     def to_toml(self) -> str:
         """The settings as TOML, which --config reads; those left at None or off are not in it."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        kept = {name: value for name, value in values.items() if value is not None and value != ()}
-        lines = (f"{name} = {_toml_value(value)}\n" for name, value in kept.items())
-        return "# Settings of an evaluation, for --config.\n" + "".join(lines)
+        kept = {name: value for name, value in values.items() if value != ()}
+        return "# Settings of an evaluation, for --config.\n" + to_toml(kept)
 
 
 def from_mapping(values: Mapping[str, Any], where: str) -> EvalConfig:
@@ -212,12 +208,3 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise BadInputError(f"--config {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInputError(f"--config {path}: not valid TOML: {error}") from error
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_toml_value, value))}]"
-    # TOML's escapes are JSON's, but for DEL, which JSON leaves as it is
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

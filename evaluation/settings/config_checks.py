@@ -23,15 +23,15 @@ PUBLISHED_FLAGS = {
     "deepweeds": "deepweeds",
     "fungi": "fungi",
     "insects2": "insects2",
+    "birds": "birds525",
 }
-"""Field -> benchmark of the registry; --birds is the ninth."""
+"""Field -> benchmark of the registry."""
 
-DATA_FIELDS = (*PUBLISHED_FLAGS, "birds", "benchmarks", "imagenet_val", "csv", "folder", "shards")
+DATA_FIELDS = (*PUBLISHED_FLAGS, "benchmarks", "imagenet_val", "csv", "folder", "shards")
 """Those that name something to evaluate on."""
 
 _FOLDERS = ("imagenet_val", "folder", "images_root")
 _FILES = ("csv", "shards")
-_FILES_OR_FOLDERS = (*PUBLISHED_FLAGS, "birds")
 _NAME_BYTES = 255
 """Longest name of a file on the usual file systems."""
 
@@ -85,7 +85,7 @@ def check_paths(config: EvalConfig) -> None:
         if value is not None and not Path(value).is_file():
             kind = "is a folder; give a file" if Path(value).is_dir() else "no such file"
             raise BadInputError(f"{flag_of(name)} {value}: {kind}")
-    for name in _FILES_OR_FOLDERS:
+    for name in PUBLISHED_FLAGS:
         value = getattr(config, name)
         if isinstance(value, str) and not Path(value).exists():
             raise BadInputError(f"{flag_of(name)} {value}: no such file or folder")

@@ -239,8 +239,8 @@ def test_the_slow_road_delays_each_request_and_splits_each_body(slow_road, schem
             with session.get(f"{scheme}://127.0.0.1:{ports[scheme]}/photos/0.jpg", stream=True) as answer:
                 headers_s = time.monotonic() - started
                 assert answer.content == BODY
-            body_s = time.monotonic() - started - headers_s
-            assert 0.05 <= headers_s < 0.5 and 0.02 <= body_s < 0.5
+            whole_s = time.monotonic() - started  # a late look at the headers takes nothing from the whole
+            assert 0.05 <= headers_s < 0.5 and 0.07 <= whole_s < 1
         assert session.get(f"{scheme}://127.0.0.1:{ports[scheme]}/robots.txt").status_code == 404
 
 

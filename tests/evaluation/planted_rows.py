@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.planted_model import NULL, PlantedEncoder, picture_bytes
 from taxonomy.ranks import RANKS
-from tests.evaluation.planted import NULL, PlantedEncoder, picture_bytes
 
 PROJECT = Path(__file__).resolve().parents[2]
 FIXTURES = PROJECT / "tests" / "fixtures" / "benchmarks"

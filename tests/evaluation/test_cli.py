@@ -1,15 +1,14 @@
 """The evaluation as a command: help at once, one line and exit code 2 for what is wrong, one ending for many ranks."""
 
 import json
-import logging
 import subprocess
 import sys
 
 import pytest
 
 from evaluation import cli
-from evaluation.launch import FOLDER_VARIABLE, leave_word
 from taxonomy.errors import BadInputError, WorkFailedError
+from taxonomy.launch_folder import FOLDER_VARIABLE
 
 HEAVY = ("torch", "open_clip", "numpy", "scipy", "pandas", "pyspark")
 
@@ -97,11 +96,6 @@ def test_a_rank_leaves_its_line_to_the_parent(monkeypatch, tmp_path, capsys):
     assert json.loads((tmp_path / "ending.json").read_text()) == {"line": "taxaflow: no such thing", "code": 2}
 
 
-def test_without_a_parent_no_word_is_left(monkeypatch):
-    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
-    assert not leave_word("x", 1)
-
-
 def test_many_processes_are_started_unless_this_is_one_of_them(monkeypatch, tmp_path, runs):
     started = []
     monkeypatch.setattr(cli, "launch", lambda arguments, number: started.append((arguments, number)) or 0)
@@ -121,20 +115,6 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(cli, "import_module", missing)
     code, said = ended(["--model", "RN50", "--folder", str(tmp_path)], capsys)
     assert (code, said) == (2, "taxaflow: evaluation needs the package open_clip: pip install 'taxaflow[eval]'\n")
-
-
-def test_a_line_on_a_model_is_said_once(monkeypatch, caplog):
-    monkeypatch.setenv("HF_HUB_VERBOSITY", "error")
-    loggers = [logging.getLogger(name) for name in ("evaluation", "evaluation.model")]
-    before = [(one.level, list(one.filters)) for one in loggers]
-    try:
-        cli._set_up_logging(debug=False)
-        for text in ("activation gelu", "activation gelu", "activation quickgelu"):
-            loggers[1].info("%s", text)
-        assert [record.getMessage() for record in caplog.records] == ["activation gelu", "activation quickgelu"]
-    finally:
-        for one, (level, filters) in zip(loggers, before, strict=True):
-            one.level, one.filters = level, filters
 
 
 def test_the_console_command_takes_the_same_flags(runs, tmp_path, monkeypatch):

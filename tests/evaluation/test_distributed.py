@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from evaluation import distributed as ranks
-from evaluation.distributed import ALONE, find_device, joined
+from evaluation.distributed import ALONE, find_device, process_group
 from taxonomy.errors import BadInputError
 
 pytestmark = pytest.mark.torch
@@ -37,17 +37,17 @@ def group(monkeypatch):
 
 
 def test_one_process_does_everything_without_a_group(launcher, group):
-    with joined("cpu") as place:
+    with process_group("cpu") as place:
         assert (place.share, place.device) == (ALONE, torch.device("cpu"))
     launcher(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0")
-    with joined("cpu") as place:
+    with process_group("cpu") as place:
         assert place.share == ALONE
     assert group == []
 
 
 def test_a_rank_has_its_share_and_leaves_the_group_whatever_happens(launcher, group):
     launcher()
-    with pytest.raises(KeyError), joined("cpu") as place:
+    with pytest.raises(KeyError), process_group("cpu") as place:
         assert (place.share.rank, place.share.size) == (1, 2)
         assert [name for name, *_ in group] == ["gloo"]
         raise KeyError
@@ -72,7 +72,7 @@ def test_a_sum_leaves_the_ranks_own_part_as_it_is(monkeypatch):
 )
 def test_half_of_torchruns_variables_are_refused(launcher, group, changes, expected):
     launcher(**changes)
-    with pytest.raises(BadInputError, match=expected), joined("cpu"):
+    with pytest.raises(BadInputError, match=expected), process_group("cpu"):
         pass
     assert group == []
 

@@ -12,7 +12,7 @@ from evaluation import launch as launching
 from evaluation.launch import launch
 
 LEAVE_WORD = """\
-echo '{"line": "taxaflow: no such thing", "code": 2}' > "$TAXAFLOW_EVAL_FOLDER/ending.json"
+echo '{"line": "taxaflow: no such thing", "code": 2}' > "$TAXAFLOW_LAUNCH_FOLDER/ending.json"
 exit 1
 """
 
@@ -40,7 +40,7 @@ def test_the_processes_get_the_flags_and_share_the_cores(torchrun, tmp_path, mon
     torchrun("exit 0")
     assert launch(["--fungi", "--logs", "x"], 2) == 0
     arguments, threads = (tmp_path / "arguments").read_text().splitlines()
-    assert arguments == "-m evaluation.launch --standalone --nproc-per-node 2 -m evaluation -- --fungi --logs x"
+    assert arguments == "-m evaluation.torchrun --standalone --nproc-per-node 2 -m evaluation -- --fungi --logs x"
     assert threads == "3"
 
 
@@ -68,7 +68,7 @@ def test_a_signal_ends_the_processes_too(torchrun, number):
 
 
 def test_the_folder_of_the_words_is_gone_afterwards(torchrun, tmp_path):
-    torchrun(f"echo $TAXAFLOW_EVAL_FOLDER > {tmp_path}/folder; {LEAVE_WORD}")
+    torchrun(f"echo $TAXAFLOW_LAUNCH_FOLDER > {tmp_path}/folder; {LEAVE_WORD}")
     launch([], 2)
     folder = Path((tmp_path / "folder").read_text().strip())
     assert folder.is_absolute() and not folder.exists()

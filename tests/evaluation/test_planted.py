@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 import evaluation
+from bench.planted_model import NULL, image_vector, label_vector, numbers_of, picture
 from evaluation.benchmarks.registry import open_benchmark
 from evaluation.encoding import prompts
 from evaluation.encoding.pictures import eval_picture
 from evaluation.protocols import PAPER
 from taxonomy.ranks import RANKS
-from tests.evaluation.planted import NULL, image_vector, label_vector, numbers_of, picture
 from tests.evaluation.planted_rows import FIXTURES, LAYOUTS, SHARED, Layout, PlantedRows, chance, plant
 
 pytestmark = pytest.mark.torch

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxonomy.errors import BadInputError
+from taxonomy.toml_text import to_toml
 from trainer.settings import recipe as recipes
 from trainer.settings.config_checks import check_device, check_paths, check_ranks, check_together
 from trainer.settings.flag import Flag, plain
 from trainer.settings.flags import ACCEPTED, nearest, parse
 from trainer.settings.notices import notices
-from trainer.settings.toml_text import to_toml
 
 __all__ = ["TrainConfig", "check_device", "check_ranks", "from_toml", "load", "notices"]
 

@@ -251,7 +251,13 @@ _CHECKPOINTS = in_group(
 
 _EVALUATION = in_group(
     "Evaluation while training",
-    published("--imagenet-val", str, None, "Folder of class folders for zero-shot accuracy; names are the classes."),
+    published(
+        "--imagenet-val",
+        str,
+        None,
+        "Folder of class folders for zero-shot accuracy. All 1,000 of ImageNet, as WordNet ids or as 0 to 999, get its "
+        "published names; others are named by their folders.",
+    ),
     changed(
         "--imagenet-v2",
         str,

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from evaluation.benchmarks.imagenet_val import NUM_CLASSES, open_imagenet_val, published_class_names
-from evaluation.labelled_images import folder_of_classes
 from taxonomy.errors import BadInputError
 from tests.evaluation.benchmarks.test_folder import fill
 
@@ -39,17 +38,26 @@ def test_an_incomplete_set_of_ids_says_what_is_needed(imagenet):
     with pytest.raises(BadInputError, match=r"no picture in n00000004 \(1 such\).*all 1,000 folders"):
         open_imagenet_val(imagenet)
     (imagenet / "n00000004").rmdir()
-    with pytest.raises(BadInputError, match=r"999 folders of WordNet ids.*all 1,000 folders"):
+    with pytest.raises(BadInputError, match=r"999 folders of ImageNet's classes.*all 1,000 folders"):
         open_imagenet_val(imagenet)
     fill(imagenet, "other/1.JPEG")
     with pytest.raises(BadInputError, match="other is no WordNet id"):
         open_imagenet_val(imagenet)
 
 
-def test_folders_with_other_names_keep_them_as_in_training(tmp_path):
-    fill(tmp_path, "01_tench/1.jpg", "02_great_white_shark/1.jpg", "02_great_white_shark/2.png")
+def test_folders_with_other_names_keep_them(tmp_path):
+    fill(tmp_path, "01_tench/1.jpg", "02_great_white_shark/1.jpg", "3/2.png")
     benchmark = open_imagenet_val(tmp_path)
     assert benchmark.name == "imagenet_val"
-    images = folder_of_classes(tmp_path)
-    assert list(benchmark.rows.labels["label"]) == [images.class_names[number] for number in images.class_of]
-    assert list(benchmark.rows.sources) == [images.read(number) for number in range(len(images))]
+    assert list(benchmark.rows.labels["label"]) == ["tench", "great white shark", "3"]
+
+
+def test_numbered_folders_get_the_published_names_by_number(tmp_path):
+    fill(tmp_path, *(f"{number}/{number}.jpeg" for number in range(NUM_CLASSES)))
+    rows = open_imagenet_val(tmp_path).rows
+    assert [rows.keys[number] for number in (2, 10, 999)] == ["2/2.jpeg", "10/10.jpeg", "999/999.jpeg"]
+    assert list(rows.labels["label"]) == list(published_class_names())
+    (tmp_path / "10" / "10.jpeg").unlink()
+    (tmp_path / "10").rmdir()
+    with pytest.raises(BadInputError, match=r"999 folders of ImageNet's classes; .* all 1,000 folders, .* or 0 to 999"):
+        open_imagenet_val(tmp_path)

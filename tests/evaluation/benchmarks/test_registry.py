@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from evaluation.benchmarks.benchmark import LABEL, NINE_LEVELS
-from evaluation.benchmarks.registry import REGISTRY, in_paper_mean, names, open_benchmark
+from evaluation.benchmarks.published_figures import PAPERS_EIGHT
+from evaluation.benchmarks.registry import REGISTRY, names, open_benchmark
 from evaluation.benchmarks.tasks import make_task
 from taxonomy.errors import BadInputError
 
@@ -155,8 +156,8 @@ def test_unknown_names_and_absent_files_are_refused_in_one_line(tmp_path):
 
 
 def test_eight_are_in_the_paper_s_mean_and_log_names_are_the_published_ones():
-    assert set(names()) - set(in_paper_mean()) == {"confounding"}
-    assert len(in_paper_mean()) == 8
+    assert set(names()) - set(PAPERS_EIGHT) == {"confounding"}
+    assert len(PAPERS_EIGHT) == 8
     logged = {name: spec.log_name for name, spec in REGISTRY.items()}
     assert (logged["biotrove_balanced"], logged["biotrove_unseen"]) == ("arbor-test", "arbor-rare")
     assert max(Counter(logged.values()).values()) == 1

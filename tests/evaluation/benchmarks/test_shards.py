@@ -92,7 +92,7 @@ def test_shards_that_the_manifest_does_not_fit_are_refused(tmp_path):
     tar = next((tmp_path / "train").glob("*.tar"))
     content = tar.read_bytes()
     change_manifest(manifest, num_samples=4)
-    with pytest.raises(BadInputError, match="holds 3 samples, not 4"):
+    with pytest.raises(BadInputError, match="holds 3 samples, its manifest says 4"):
         open_shards(manifest, "train")
     change_manifest(manifest, num_samples=3)
     tar.write_bytes(content[:-512])
@@ -100,7 +100,7 @@ def test_shards_that_the_manifest_does_not_fit_are_refused(tmp_path):
         open_shards(manifest, "train")
     start = content.index(b"1001.jpg")
     tar.write_bytes(content[:start] + b"\xff" * 512 + content[start + 512 :])
-    with pytest.raises(BadInputError, match="holds 1 samples, not 3"):
+    with pytest.raises(BadInputError, match="holds 1 samples, its manifest says 3"):
         open_shards(manifest, "train")
     tar.write_bytes(b"\xff" * len(content))
     with pytest.raises(BadInputError, match="cannot be read as a shard"):
@@ -119,9 +119,13 @@ def test_a_sample_without_its_record_is_refused(tmp_path, member):
         open_shards(write_dataset(tmp_path, [2], change=spoil), "train")
 
 
-def test_photos_without_scientific_names_are_refused(tmp_path):
-    manifest = write_dataset(tmp_path, [2], photos=lambda number: photo(number, scientific_name=None))
-    with pytest.raises(BadInputError, match="no photo of split 'train' has a scientific_name"):
+def test_photos_without_scientific_names_go_by_common_ones_and_without_either_are_refused(tmp_path):
+    manifest = write_dataset(tmp_path / "common", [2], photos=lambda number: photo(number, scientific_name=None))
+    benchmark = open_shards(manifest, "train")
+    assert benchmark.headline == "common_name" and "scientific_name" not in benchmark.levels
+    nameless = {"scientific_name": None, "common_name": None}
+    manifest = write_dataset(tmp_path / "none", [2], photos=lambda number: photo(number, **nameless))
+    with pytest.raises(BadInputError, match="no photo of split 'train' has a scientific_name or a common_name"):
         open_shards(manifest, "train")
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.benchmarks.benchmark import LABEL, NINE_LEVELS, Benchmark, Rows
+from evaluation.benchmarks.benchmark import CLASS_LISTS, LABEL, NINE_LEVELS, Benchmark, Rows
 from evaluation.benchmarks.registry import REGISTRY, names, open_benchmark
-from evaluation.benchmarks.task import CLASS_LISTS
 from evaluation.benchmarks.tasks import lineage_of, make_task, rollup_tasks
 from taxonomy.errors import BadInputError
 from taxonomy.ranks import RANKS

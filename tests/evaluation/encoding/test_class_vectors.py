@@ -1,13 +1,18 @@
 import numpy as np
+import open_clip
 import pytest
 import torch
 
 import evaluation.encoding.class_vectors as module
+from bench.planted_model import WIDTH, label_vector
 from evaluation.encoding.class_vectors import class_embeddings, class_matrix, class_vectors
+from evaluation.encoding.encoder import OpenClipEncoder
 from evaluation.encoding.prompts import all_prompts
+from evaluation.model import ModelRequest, build_model, get_tokenizer
 from taxonomy.captions import CaptionFields
 from taxonomy.errors import BadInputError
 from tests.evaluation.encoding.ranks_in_turn import of_two_ranks
+from tests.evaluation.small_models import TINY
 
 pytestmark = pytest.mark.torch
 
@@ -15,17 +20,16 @@ MERLE = CaptionFields("Turdus merula", "Blackbird", {"genus": "Turdus", "species
 
 
 class WordEncoder:
-    """A text is a unit row seeded by its words; counts what it is asked."""
+    """A text is a unit row of its own; counts what it is asked."""
 
-    hash, logit_scale = "cd" * 32, 10.0
+    hash, variant, logit_scale = "cd" * 32, "", 10.0
 
     def __init__(self):
         self.texts = []
 
     def encode_texts(self, texts: list[str]) -> torch.Tensor:
         self.texts += texts
-        row_VD = torch.stack([torch.tensor([hash((text, d)) % 997 - 498.0 for d in range(6)]) for text in texts])
-        return torch.nn.functional.normalize(row_VD, dim=1)
+        return torch.from_numpy(np.stack([label_vector(text) for text in texts]))
 
 
 def texts_of(*classes: str) -> list[list[str]]:
@@ -35,7 +39,7 @@ def texts_of(*classes: str) -> list[list[str]]:
 def test_rows_are_the_class_embeddings_in_the_order_of_the_list():
     made_CD = class_matrix(["merle", "other"], {"merle": MERLE}, "sci", WordEncoder())
     texts = all_prompts(["merle", "other"], "sci", {"merle": MERLE})
-    assert made_CD.dtype == np.float32 and made_CD.shape == (2, 6)
+    assert made_CD.dtype == np.float32 and made_CD.shape == (2, WIDTH)
     assert np.allclose(made_CD, class_embeddings(texts, WordEncoder()).T.numpy(), atol=1e-7)
     assert np.allclose(
         class_vectors(texts_of("a", "b"), WordEncoder()), class_vectors(texts_of("b", "a"), WordEncoder())[::-1]
@@ -128,3 +132,25 @@ def test_two_ranks_have_the_bytes_of_rank_0_and_share_the_texts(tmp_path):
 def test_no_classes_or_no_texts_are_refused(prompts):
     with pytest.raises(BadInputError, match="at least one"):
         class_vectors(prompts, WordEncoder())
+
+
+def test_class_embeddings_are_open_clips():
+    torch.manual_seed(8)
+    model, facts = build_model(ModelRequest("tiny", model_config=TINY))
+    encoder = OpenClipEncoder(model.eval(), facts, get_tokenizer(facts), torch.device("cpu"), text_batch_size=9)
+    names = ["Turdus merula", "house sparrow", "Parus", "a much longer name of some other kind of bird (L.), 1758"]
+    templates = open_clip.OPENAI_IMAGENET_TEMPLATES
+    expected_DC = open_clip.build_zero_shot_classifier(encoder.model, encoder.tokenizer, names, templates)
+    made_DC = class_embeddings([[template(name) for template in templates] for name in names], encoder)
+    assert made_DC.dtype == torch.float32 and made_DC.shape == (64, 4)
+    assert (made_DC - expected_DC).abs().max() < 3e-6
+
+
+def test_each_distinct_prompt_is_encoded_once_and_many_prompts_in_parts(monkeypatch):
+    texts = [["a", "b", "shared"], ["c", "shared"], ["shared"]]
+    encoder = WordEncoder()
+    whole_DC = class_embeddings(texts, encoder)
+    assert sorted(encoder.texts[1:]) == ["a", "b", "c", "shared"], "the first one tells the width"
+    assert np.allclose(whole_DC[:, 2], label_vector("shared"), atol=1e-7)
+    monkeypatch.setattr(module, "_PROMPTS_AT_ONCE", 3)
+    assert torch.allclose(class_embeddings(texts, WordEncoder()), whole_DC, atol=1e-7)

@@ -1,7 +1,9 @@
+import errno
 import io
 import json
 import os
 import pickle
+import weakref
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,13 +13,15 @@ import torch
 from PIL import Image
 from torch.multiprocessing import start_processes  # pyright: ignore[reportPrivateImportUsage]
 
-import evaluation.encoding.encode_pictures as module
+import evaluation.encoding.encode_pictures as encode_pictures
+import evaluation.encoding.picture_progress as module
 from evaluation.benchmarks.benchmark import Rows
 from evaluation.distributed import Share
 from evaluation.encoding.encode import encode_image, to_input
 from evaluation.encoding.encode_pictures import EncodeOptions, image_features
 from evaluation.encoding.encoder import OpenClipEncoder
 from evaluation.encoding.features import Features
+from evaluation.encoding.picture_batches import Source, picture_batches
 from evaluation.encoding.pictures import eval_picture
 from evaluation.encoding.preprocess import Preprocess
 from evaluation.loading.facts import ModelFacts
@@ -41,9 +45,19 @@ def picture(seed: int) -> bytes:
     return buffer.getvalue()
 
 
+@dataclass(frozen=True)
+class Failing:
+    """Reads a picture, which fails as the system says."""
+
+    errno: int
+
+    def __call__(self) -> bytes:
+        raise OSError(self.errno, os.strerror(self.errno))
+
+
 def rows_below(folder: Path) -> Rows:
     """Files of 24 rows: two missing (one was there when rows were matched), four that cannot be read."""
-    sources: list[Path | None] = []
+    sources: list[Source | None] = []
     for number in range(NUM):
         path = folder / f"{number}.png"
         whole = picture(number)
@@ -55,7 +69,8 @@ def rows_below(folder: Path) -> Rows:
             case "text":
                 path.write_text("<html>not found</html>")
             case "refused":
-                path.symlink_to("/proc/self/mem")  # there, and unreadable
+                sources.append(Failing(errno.EACCES))
+                continue
             case _ if number not in MISSING:
                 path.write_bytes(whole)
         sources.append(None if number == MISSING[0] else path)
@@ -222,6 +237,28 @@ def test_a_lost_shard_ends_the_run_in_one_line(num_workers):
     assert str(caught.value) == "x.tar: gone"
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ESTALE, errno.EIO])
+def test_an_error_that_may_pass_ends_the_run_and_is_not_kept(tmp_path, monkeypatch, number):
+    rows, options = rows_below(tmp_path), EncodeOptions(cache_dir=tmp_path / "cache")
+    read = Path.read_bytes
+
+    def failing(path: Path) -> bytes:
+        return Failing(number)() if path.name == "7.png" else read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        with pytest.raises(WorkFailedError, match=rf"7\.png: {os.strerror(number)}; run again"):
+            image_features(rows, CountingEncoder(), options)
+    made = image_features(rows, CountingEncoder(), options)
+    assert 7 in made.row_N and [row for row, _ in made.unreadable] == sorted(BROKEN)
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR])
+def test_a_file_that_cannot_be_opened_is_unreadable(number):
+    made = image_features(Rows(["a"], [Failing(number)], {}), CountingEncoder())
+    assert made.unreadable == [(0, os.strerror(number))]
+
+
 def clip_encoder() -> tuple[OpenClipEncoder, ModelFacts]:
     torch.manual_seed(8)
     model, facts = build_model(ModelRequest("small", model_config=SMALL))
@@ -235,7 +272,7 @@ def assert_same_numbers(made: Features, expected: Features) -> None:
     assert np.abs(made.image_ND - expected.image_ND).max() < 1e-5
     class_CD = np.random.default_rng(0).standard_normal((40, made.image_ND.shape[1])).astype(np.float32)
     class_CD /= np.linalg.norm(class_CD, axis=1, keepdims=True)
-    one, two = (guess(of.image_ND, of.row_N, class_CD, np.zeros(NUM, np.int64), 100.0) for of in (made, expected))
+    one, two = (guess(of, class_CD, np.zeros(NUM, np.int64), 100.0)[0] for of in (made, expected))
     is_other = one.guess_NK[:, 0] != two.guess_NK[:, 0]
     assert is_other.sum() <= max(one.num_near_ties, two.num_near_ties)
 
@@ -323,3 +360,18 @@ class Bar:
 
     def __exit__(self, *error):
         return False
+
+
+def test_one_batch_of_pixels_is_in_memory_at_a_time(tmp_path, monkeypatch):
+    alive = []
+
+    def watched(*settings):
+        for batch in picture_batches(*settings):
+            alive.append(weakref.ref(batch))
+            yield batch
+            del batch
+            assert sum(one() is not None for one in alive) <= 1
+
+    monkeypatch.setattr(encode_pictures, "picture_batches", watched)
+    image_features(rows_below(tmp_path), CountingEncoder(), EncodeOptions(batch_size=4))
+    assert len(alive) == 6

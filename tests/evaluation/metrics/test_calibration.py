@@ -53,12 +53,12 @@ def test_empty_bins_have_no_figures_and_no_pictures_no_metric():
 def test_abstention_of_a_hand_worked_case():
     made = abstention(np.array([0.9, 0.3, 0.7, 0.5]), np.array([True, False, False, True]))
     assert made is not None
-    at = {row["floor"]: (row["n"], row["coverage"], row["accuracy"]) for row in made["curve"]}
+    at = {row["threshold"]: (row["n"], row["coverage"], row["accuracy"]) for row in made["curve"]}
     assert at[0.0] == (4, 1, 0.5)
     assert at[0.5] == (3, 0.75, pytest.approx(2 / 3))
     assert at[0.9] == (1, 0.25, 1)
     assert at[0.99] == (0, 0, None)
-    assert made["area"] == pytest.approx((0 + 1 / 2 + 1 / 3 + 2 / 4) / 4)  # surest first: right, wrong, right, wrong
+    assert made["aurc"] == pytest.approx((0 + 1 / 2 + 1 / 3 + 2 / 4) / 4)  # surest first: right, wrong, right, wrong
 
 
 def test_equal_confidences_have_no_order():
@@ -68,11 +68,11 @@ def test_equal_confidences_have_no_order():
     made = abstention(confidence_N, is_right_N)
     assert made == abstention(confidence_N[order_N], is_right_N[order_N])
     constant = abstention(np.full(50, 0.5), is_right_N)
-    assert constant is not None and constant["area"] == pytest.approx(1 - is_right_N.mean())
+    assert constant is not None and constant["aurc"] == pytest.approx(1 - is_right_N.mean())
 
 
-def test_area_is_least_where_the_sure_ones_are_right():
+def test_aurc_is_least_where_the_sure_ones_are_right():
     is_right_N = np.arange(40) < 20
     areas = [abstention(confidence_N, is_right_N) for confidence_N in (1 - np.arange(40) / 40, np.arange(40) / 40)]
     assert areas[0] is not None and areas[1] is not None
-    assert areas[0]["area"] < 0.2 < 0.7 < areas[1]["area"]
+    assert areas[0]["aurc"] < 0.2 < 0.7 < areas[1]["aurc"]

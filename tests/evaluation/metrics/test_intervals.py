@@ -3,7 +3,7 @@ from math import sqrt
 
 import pytest
 
-from evaluation.metrics.intervals import NOTHING, accuracy, balanced_accuracy, number, wilson
+from evaluation.metrics.intervals import NOTHING, accuracy, balanced_accuracy, finite_or_none, wilson
 
 
 def test_accuracy_of_a_hand_worked_case():
@@ -32,7 +32,7 @@ def test_nothing_shown_is_nothing_known(metric):
 
 
 def test_what_is_no_number_is_none():
-    assert [number(value) for value in (0.5, float("nan"), float("inf"))] == [0.5, None, None]
+    assert [finite_or_none(value) for value in (0.5, float("nan"), float("inf"))] == [0.5, None, None]
 
 
 def test_intervals_hold_their_value_and_stay_within_0_and_1():

@@ -26,8 +26,8 @@ def fitted(image_ND, class_N, learnt, asked):
 
 def test_both_parts_equal_scikit_learns_pipeline_on_the_same_splits(pictures):
     image_ND, class_N, keys = pictures
-    found = linear_probe(image_ND, class_N, keys)
     split = make_split(class_N, keys, (5,))
+    found = linear_probe(image_ND, split)
     few = [fitted(image_ND, class_N, split.support(fold, 5), split.queries(fold, 5)) for fold in range(5)]
     fold_N = deal(class_N, keys, 5)
     most = [fitted(image_ND, class_N, np.flatnonzero(fold_N != f), np.flatnonzero(fold_N == f)) for f in range(5)]
@@ -38,29 +38,32 @@ def test_both_parts_equal_scikit_learns_pipeline_on_the_same_splits(pictures):
     json.dumps(found, allow_nan=False)
 
 
-def test_the_split_of_few_shot_can_be_given(pictures):
+def test_shots_and_folds_are_those_asked_for(pictures):
     image_ND, class_N, keys = pictures
-    split = make_split(class_N, keys, (1, 5))
-    found = linear_probe(image_ND, class_N, keys, split=split)
-    assert found["split_sha256"] == split.sha256
-    assert found["few_shot"] == linear_probe(image_ND, class_N, keys)["few_shot"]
+    split = make_split(class_N, keys, (1, 5), folds=3)
+    found = linear_probe(image_ND, split, k=1)
+    assert (found["k"], found["split_sha256"]) == (1, split.sha256)
+    few = [fitted(image_ND, class_N, split.support(fold, 1), split.queries(fold, 1)) for fold in range(3)]
+    assert found["few_shot"]["top1"]["folds"] == pytest.approx(few)
+    assert len(found["stratified"]["top1"]["folds"]) == 3
 
 
 def test_the_scale_of_an_embedding_has_no_say(pictures):
     image_ND, class_N, keys = pictures
     other = image_ND * np.float32(64) - 3
-    assert linear_probe(other, class_N, keys)["few_shot"] == linear_probe(image_ND, class_N, keys)["few_shot"]
+    split = make_split(class_N, keys)
+    assert linear_probe(other, split)["few_shot"] == linear_probe(image_ND, split)["few_shot"]
 
 
 def test_stratified_folds_need_ten_pictures_of_every_class_and_two_classes(pictures):
     image_ND, class_N, keys = pictures
     rows = np.delete(np.arange(len(keys)), np.flatnonzero(class_N == 2)[:3])  # nine left
-    found = linear_probe(image_ND[rows], class_N[rows], [keys[row] for row in rows])
+    found = linear_probe(image_ND[rows], make_split(class_N[rows], [keys[row] for row in rows]))
     assert found["stratified"] is None and found["few_shot"]["num_classes"] == 5
     rows = np.flatnonzero(class_N == 2)
-    alone = linear_probe(image_ND[rows], class_N[rows], [keys[row] for row in rows])
-    assert alone["stratified"] is None and alone["few_shot"]["top1"]["mean"] == 1
-    nothing = linear_probe(image_ND[:0], class_N[:0], [])
+    alone = linear_probe(image_ND[rows], make_split(class_N[rows], [keys[row] for row in rows]))
+    assert alone["stratified"] is None and alone["few_shot"]["top1"]["mean"] is None, "one class alone is no choice"
+    nothing = linear_probe(image_ND[:0], make_split(class_N[:0], []))
     assert nothing["stratified"] is None and nothing["few_shot"]["top1"]["mean"] is None
 
 

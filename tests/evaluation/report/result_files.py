@@ -16,9 +16,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from evaluation.metrics.few_shot import few_shot
-from evaluation.metrics.summary import measure
+from evaluation.metrics.splits import make_split
+from evaluation.metrics.summary import measure, measure_details
 from evaluation.results.predictions_file import predictions_path, write_predictions
-from evaluation.results.result import SCHEMA_VERSION, class_list_sha256, write_result
+from evaluation.results.result import SCHEMA_VERSION, names_sha256, write_result
 from evaluation.results.thumbnails import example_rows, with_examples, write_thumbnails
 from evaluation.scoring.predictions import Predictions
 
@@ -110,15 +111,16 @@ def _rolled_up(asked: Asked, score_NC: np.ndarray, class_N: np.ndarray) -> list[
 
 def _write(folder: Path, model: str, asked: Asked, predictions: Predictions, draws: int) -> dict[str, Any]:
     record = _origin(model, asked) | _counts(predictions)
-    lineage = LINEAGE if asked.names is SPECIES else None
-    record |= measure(predictions, len(asked.names), lineage, asked.headline, class_names=asked.names, draws=draws)
+    record |= measure(predictions, asked.names)
     if asked.headline:
+        details = measure_details(predictions, LINEAGE if asked.names is SPECIES else None, draws)
+        record |= details | {"metrics": record["metrics"] | details["metrics"]}
         record["few_shot"] = _few_shot(predictions, asked, MODELS[model])
         confusions = record["confusions"]
         rows = example_rows(confusions, predictions, asked.names)
         class_of = dict(zip(predictions.row_N.tolist(), predictions.class_N.tolist(), strict=True))
         sources = {row: _Drawing(asked.benchmark, row, class_of[row]) for own in rows for row in own}
-        files = write_thumbnails(folder, asked.benchmark, sources)
+        files = write_thumbnails(folder, asked.benchmark, "0" * 64, sources)
         keys = [f"{asked.benchmark}/{row:05}.jpg" for row in range(len(predictions) + 3)]
         record["confusions"] = with_examples(confusions, predictions, asked.names, keys, files)
     path = write_result(folder, record)
@@ -127,7 +129,7 @@ def _write(folder: Path, model: str, asked: Asked, predictions: Predictions, dra
 
 
 def _origin(model: str, asked: Asked) -> dict[str, Any]:
-    hash_of = class_list_sha256([model])
+    hash_of = names_sha256([model])
     about = {"activation": "quickgelu" if model == "ViT-B-16" else "gelu", "activation_source": "configuration"}
     return {
         "schema_version": SCHEMA_VERSION,
@@ -139,7 +141,7 @@ def _origin(model: str, asked: Asked) -> dict[str, Any]:
         "model": {"name": model, "hash": hash_of, "pretrained": "openai" if model == "ViT-B-16" else None} | about,
         "preprocessing": {"image_size": 224, "interpolation": "bilinear", "resize_mode": "shortest"},
         "prompts": {"set": "openai80", "logit_scale": 100.0},
-        "class_list_sha256": class_list_sha256(asked.names),
+        "class_list_sha256": names_sha256(asked.names),
         "num_classes": len(asked.names),
     }
 
@@ -164,7 +166,8 @@ def _few_shot(predictions: Predictions, asked: Asked, skill: float) -> dict[str,
     rng = np.random.default_rng(len(asked.names))
     centre_CD = rng.normal(size=(len(asked.names), 16))
     image_ND = skill * centre_CD[predictions.class_N] / 2 + rng.normal(size=(len(predictions), 16))
-    return few_shot(image_ND.astype(np.float32), predictions.class_N, [f"{row}" for row in predictions.row_N], folds=2)
+    split = make_split(predictions.class_N, [f"{row}" for row in predictions.row_N], folds=2)
+    return few_shot(image_ND.astype(np.float32), split)
 
 
 @dataclass(frozen=True)

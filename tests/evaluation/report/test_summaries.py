@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.benchmarks.published_figures import PUBLISHED_WEIGHTED_MEAN
-from evaluation.metrics.aggregates import PAPERS_EIGHT
+from evaluation.benchmarks.published_figures import PAPERS_EIGHT, PUBLISHED_WEIGHTED_MEAN
 from evaluation.metrics.paired import compare
 from evaluation.report.columns import columns_of, rows_of
 from evaluation.report.summaries import aggregates_of, pairs_against, published_aggregates

@@ -9,10 +9,10 @@ from evaluation.results.result import read_results
 from tests.evaluation.results.records import record
 
 
-def _text(records: list[dict], with_published: bool = False) -> str:
+def _text(records: list[dict]) -> str:
     console = Console(width=400, color_system=None)
     with console.capture() as capture:
-        console.print(report_table(records, with_published))
+        console.print(report_table(records))
     return capture.get()
 
 
@@ -29,12 +29,6 @@ def test_has_a_row_per_benchmark_and_a_column_per_model(results: Path) -> None:
     shown = "{value:.1f} ({low:.1f} to {high:.1f})".format(**{name: 100 * end for name, end in top1.items()})
     assert rows[1][1:3] == ["300", "4.0"]
     assert rows[1][5] == shown
-
-
-def test_published_figures_are_marked_as_such(results: Path) -> None:
-    text = _text(read_results(results), with_published=True)
-    assert text.count("(published)") == 6
-    assert "54.7 \N{PLUS-MINUS SIGN} 3.1" in text
 
 
 def test_nothing_measured_is_an_empty_cell() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.results.result import SCHEMA_VERSION, class_list_sha256
+from evaluation.results.result import SCHEMA_VERSION, names_sha256
 from evaluation.scoring.predictions import Predictions
 
 NAMES = ("Turdus merula", "Turdus pilaris", "Quercus robur")
@@ -35,7 +35,7 @@ def record(**changes: Any) -> dict[str, Any]:
         | {"pretrained": None},
         "preprocessing": {"image_size": 224, "interpolation": "bicubic", "resize_mode": "shortest"},
         "prompts": {"set": "openai81", "logit_scale": 100.0},
-        "class_list_sha256": class_list_sha256(NAMES),
+        "class_list_sha256": names_sha256(NAMES),
         "num_classes": 3,
         "n_rows": 8,
         "num_images": 6,

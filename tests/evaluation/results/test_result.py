@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from evaluation.results.result import (
-    class_list_sha256,
     file_name,
     name_in_files,
+    names_sha256,
     read_results,
     result_schema,
     write_result,
@@ -76,6 +76,17 @@ def test_two_models_whose_hashes_begin_alike_are_not_mixed(tmp_path: Path) -> No
         write_result(tmp_path, other)
 
 
+@pytest.mark.parametrize("field", ["precision", "preprocessing", "prompts", "rows_sha256"])
+def test_a_result_otherwise_made_is_not_replaced(field: str, tmp_path: Path) -> None:
+    others = {"precision": "amp_bf16", "preprocessing": {"image_size": 336}, "rows_sha256": "f" * 64}
+    others["prompts"] = {"set": "sci", "logit_scale": 100.0}
+    path = write_result(tmp_path, record())
+    before = path.read_bytes()
+    with pytest.raises(BadInputError, match=f"another {field}"):
+        write_result(tmp_path, record(**{field: others[field]}))
+    assert path.read_bytes() == before
+
+
 def test_numpy_numbers_are_numbers_and_what_is_none_is_null(tmp_path: Path) -> None:
     metric = {"value": np.float32(0.5), "low": np.float64("nan"), "high": float("inf")}
     preprocessing = {"image_mean": np.array([0.5, 0.25])}
@@ -118,9 +129,9 @@ def test_a_full_disk_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest
 
 def test_class_list_digest_is_of_nfc_names_in_order() -> None:
     # sha256 of "a\nb", from `printf 'a\nb' | sha256sum`
-    assert class_list_sha256(["a", "b"]) == "7e18f737311b2dc3b2f269dd78396b0351f14fb66efa879f768cb23181883c78"
-    assert class_list_sha256(["b", "a"]) != class_list_sha256(["a", "b"])
-    assert class_list_sha256(["a\u0308"]) == class_list_sha256(["\u00e4"])
+    assert names_sha256(["a", "b"]) == "7e18f737311b2dc3b2f269dd78396b0351f14fb66efa879f768cb23181883c78"
+    assert names_sha256(["b", "a"]) != names_sha256(["a", "b"])
+    assert names_sha256(["a\u0308"]) == names_sha256(["\u00e4"])
 
 
 @pytest.mark.parametrize(
@@ -142,6 +153,8 @@ def test_other_files_of_that_name_are_one_line(content: str, reason: str, tmp_pa
     with pytest.raises(BadInputError, match=reason) as caught:
         read_results(tmp_path)
     assert "\n" not in str(caught.value)
+    write_result(tmp_path, record())  # what cannot be read is no result: a new one takes its place
+    assert len(read_results(tmp_path)) == 1
 
 
 def test_no_folder_or_no_results_is_bad_input(tmp_path: Path) -> None:

@@ -52,8 +52,10 @@ def test_are_written_for_what_can_be_decoded(tmp_path: Path) -> None:
     cut = _picture(300, 150)[:2000]
     files = {7: tmp_path / "a.png", 4: tmp_path / "empty.jpg", 5: tmp_path / "absent.jpg", 6: None}
     sources = files | {3: lambda: _picture(50, 20), 8: lambda: cut}
-    made = write_thumbnails(tmp_path / "out", "../garden", sources)
+    made = write_thumbnails(tmp_path / "out", "../garden", "1" * 64, sources)
     assert sorted(made) == [3, 7]
+    others = write_thumbnails(tmp_path / "out", "../garden", "2" * 64, {7: lambda: _picture(20, 50)})
+    assert made.keys() & others.keys() == {7} and made[7] != others[7], "other rows have pictures of their own"
     for row, size in ((3, (50, 20)), (7, (128, 64))):
         path = (tmp_path / "out" / made[row]).resolve()
         assert path.is_relative_to(tmp_path / "out" / "thumbnails")

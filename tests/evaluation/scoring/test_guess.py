@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 import evaluation.scoring.guess as module
 from evaluation.distributed import Share
-from evaluation.scoring.guess import Rollup, guess, guess_pairs, guess_rollups, guess_with_rollups
+from evaluation.encoding.features import Features
+from evaluation.scoring.guess import Rollup, guess, guess_pairs
 from taxonomy.errors import WorkFailedError
 
 pytestmark = pytest.mark.torch
@@ -22,14 +25,14 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def embeddings(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures, rows, classes of which several are equal, and the class of every row (some without)."""
+def embeddings(seed: int = 0) -> tuple[Features, np.ndarray, np.ndarray]:
+    """Pictures, classes of which several are equal, and the class of every row (some without)."""
     rng = np.random.default_rng(seed)
     class_CD = unit(rng.standard_normal((CLASSES, WIDTH)))
     class_CD[[3, 9, 20, 21, 40]] = class_CD[3]  # in other blocks, and beside another
     class_R = rng.integers(-1, CLASSES, 2 * NUM)
     image_ND = unit(class_CD[class_R[1::2]] + 0.2 * rng.standard_normal((NUM, WIDTH)))
-    return image_ND, np.arange(1, 2 * NUM, 2), class_CD, class_R
+    return Features(image_ND, np.arange(1, 2 * NUM, 2), (), ()), class_CD, class_R
 
 
 def plainly_sorted(score_NC: np.ndarray, k: int) -> np.ndarray:
@@ -42,8 +45,9 @@ def same(one, other) -> bool:
 
 
 def test_guesses_are_those_of_a_plain_sort_ties_included():
-    image_ND, row_N, class_CD, class_R = embeddings()
-    made = guess(image_ND, row_N, class_CD, class_R, 20.0)
+    features, class_CD, class_R = embeddings()
+    image_ND, row_N = features.image_ND, features.row_N
+    made, _ = guess(features, class_CD, class_R, 20.0)
     kept = class_R[row_N] >= 0
     assert (~kept).any() and made.row_N.tolist() == row_N[kept].tolist()
     assert made.class_N.tolist() == class_R[row_N][kept].tolist()
@@ -59,26 +63,27 @@ def test_guesses_are_those_of_a_plain_sort_ties_included():
 
 def test_a_tie_at_the_last_place_goes_to_the_lowest_indices():
     class_CD = np.eye(CLASSES, dtype=np.float32)
-    made = guess(np.eye(CLASSES, dtype=np.float32)[[8, 0]], np.arange(2), class_CD, np.array([8, 0]), 1.0)
+    made, _ = guess(Features(class_CD[[8, 0]], np.arange(2), (), ()), class_CD, np.array([8, 0]), 1.0)
     assert made.guess_NK.tolist() == [[8, 0, 1, 2, 3], [0, 1, 2, 3, 4]]
     assert made.num_near_ties == 0
 
 
-@pytest.mark.parametrize(("num_classes", "k", "kept"), [(1, 5, 1), (2, 5, 2), (7, 5, 5), (7, 3, 3)])
-def test_as_many_guesses_as_there_are_classes(num_classes, k, kept):
-    image_ND, row_N, class_CD, _ = embeddings()
-    made = guess(image_ND, row_N, class_CD[:num_classes], np.zeros(2 * NUM, np.int64), 10.0, k)
+@pytest.mark.parametrize(("num_classes", "kept"), [(1, 1), (2, 2), (7, 5)])
+def test_as_many_guesses_as_there_are_classes(num_classes, kept):
+    features, class_CD, _ = embeddings()
+    made, _ = guess(features, class_CD[:num_classes], np.zeros(2 * NUM, np.int64), 10.0)
     assert made.guess_NK.shape == made.score_NK.shape == (NUM, kept)
     if num_classes == 1:
         assert (made.confidence_N == 1).all() and made.num_near_ties == 0
 
 
 def test_nothing_to_guess():
-    _, _, class_CD, class_R = embeddings()
-    none = guess(np.zeros((0, WIDTH), np.float32), np.zeros(0, np.int64), class_CD, class_R, 10.0)
+    features, class_CD, class_R = embeddings()
+    nothing = Features(np.zeros((0, WIDTH), np.float32), np.zeros(0, np.int64), (), ())
+    none, _ = guess(nothing, class_CD, class_R, 10.0)
     assert len(none) == 0 and none.guess_NK.shape == (0, 5)
-    image_ND, row_N, _, _ = embeddings()
-    assert len(guess(image_ND, row_N, class_CD, np.full_like(class_R, -1), 10.0)) == 0
+    unlabelled, _ = guess(features, class_CD, np.full_like(class_R, -1), 10.0)
+    assert len(unlabelled) == 0
 
 
 def rollups(class_R: np.ndarray) -> dict[str, Rollup]:
@@ -91,9 +96,10 @@ def rollups(class_R: np.ndarray) -> dict[str, Rollup]:
 
 
 def test_rollups_are_sums_of_the_softmax():
-    image_ND, row_N, class_CD, class_R = embeddings()
-    made = guess_rollups(image_ND, row_N, class_CD, rollups(class_R), 12.0)
-    logit_NC = 12 * (image_ND.astype(np.float64) @ class_CD.T.astype(np.float64))
+    features, class_CD, class_R = embeddings()
+    row_N = features.row_N
+    _, made = guess(features, class_CD, class_R, 12.0, rollups(class_R))
+    logit_NC = 12 * (features.image_ND.astype(np.float64) @ class_CD.T.astype(np.float64))
     softmax_NC = np.exp(logit_NC) / np.exp(logit_NC).sum(1, keepdims=True)
     for name, rollup in rollups(class_R).items():
         kept = rollup.class_R[row_N] >= 0
@@ -106,27 +112,28 @@ def test_rollups_are_sums_of_the_softmax():
     assert (made["genus"].score_NK.sum(1) < 1 - 1e-4).any(), "classes outside keep their share"
 
 
-def test_one_pass_gives_what_two_give():
-    image_ND, row_N, class_CD, class_R = embeddings()
-    both, rolled = guess_with_rollups(image_ND, row_N, class_CD, class_R, 12.0, rollups(class_R))
-    assert same(both, guess(image_ND, row_N, class_CD, class_R, 12.0))
-    alone = guess_rollups(image_ND, row_N, class_CD, rollups(class_R), 12.0)
-    assert all(same(rolled[name], alone[name]) for name in alone)
+def test_rollups_leave_the_guesses_among_the_classes_and_each_other_as_they_are():
+    features, class_CD, class_R = embeddings()
+    both, rolled = guess(features, class_CD, class_R, 12.0, rollups(class_R))
+    alone, none = guess(features, class_CD, class_R, 12.0)
+    assert same(both, alone) and none == {}
+    for name, rollup in rollups(class_R).items():
+        assert same(rolled[name], guess(features, class_CD, class_R, 12.0, {name: rollup})[1][name])
 
 
 def test_threads_and_ranks_leave_no_trace():
-    image_ND, row_N, class_CD, class_R = embeddings()
-    given = (image_ND, row_N, class_CD, class_R, 12.0, rollups(class_R))
+    features, class_CD, class_R = embeddings()
+    given = (features, class_CD, class_R, 12.0, rollups(class_R))
     before = torch.get_num_threads()
-    whole = guess_with_rollups(*given)
+    whole = guess(*given)
     try:
         torch.set_num_threads(3)
-        threaded = guess_with_rollups(*given)
+        threaded = guess(*given)
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
     assert same(whole[0], threaded[0]) and all(same(whole[1][name], threaded[1][name]) for name in whole[1])
-    for one in of_two_ranks(lambda share: guess_with_rollups(*given, share=share)):
+    for one in of_two_ranks(lambda share: guess(*given, share=share)):
         assert same(whole[0], one[0]) and all(same(whole[1][name], one[1][name]) for name in whole[1])
 
 
@@ -140,15 +147,17 @@ def of_two_ranks(work) -> list:
     return [work(Share(rank, 2, lambda tensor, sums=turns[rank]: next(sums))) for rank in (0, 1)]
 
 
-def test_many_groups_mean_fewer_pictures_at_once(monkeypatch):
-    image_ND, row_N, class_CD, class_R = embeddings()
-    expected = guess_rollups(image_ND, row_N, class_CD, rollups(class_R), 12.0)
-    sizes = []
-    monkeypatch.setattr(module, "_GROUPS_AT_ONCE", 2 * (3 + CLASSES))
-    kept = module.RollupSums
-    monkeypatch.setattr(module, "RollupSums", lambda num, groups: (sizes.append(num), kept(num, groups))[1])
-    made = guess_rollups(image_ND, row_N, class_CD, rollups(class_R), 12.0)
-    assert set(sizes) == {2} and np.array_equal(made["genus"].guess_NK, expected["genus"].guess_NK)
+def test_the_size_of_blocks_leaves_no_trace_in_guesses(monkeypatch):
+    features, class_CD, class_R = embeddings()
+    given = (features, class_CD, class_R, 12.0, rollups(class_R))
+    found, rolled = guess(*given)
+    for num_groups in (1, 2 * (3 + CLASSES)):  # one picture at once, and two
+        monkeypatch.setattr(module, "_GROUPS_AT_ONCE", num_groups)
+        again, rolled_again = guess(*given)
+        assert np.array_equal(again.guess_NK, found.guess_NK)
+        for name in rolled:
+            assert np.array_equal(rolled_again[name].guess_NK, rolled[name].guess_NK)
+            assert np.allclose(rolled_again[name].score_NK, rolled[name].score_NK, atol=1e-6)
 
 
 def test_pairs_are_choices_between_two():
@@ -156,29 +165,29 @@ def test_pairs_are_choices_between_two():
     image_ND = unit(np.array([[1, 2, 0, 9], [3, 3, 0, 9], [0, 0, 2, 1], [1, 0, 0, 0]]))
     pair_of_R = [(0, 1), (1, 0), (3, 2), (2, 3), (0, 0)]
     class_R = np.array([0, 1, 2, -1, 0])
-    made = guess_pairs(image_ND[:3], np.arange(3), class_CD, class_R, pair_of_R, 2.0)
+    made = guess_pairs(Features(image_ND[:3], np.arange(3), (), ()), class_CD, class_R, pair_of_R, 2.0)
     assert made.guess_NK.tolist() == [[1], [0], [2]] and made.class_N.tolist() == [0, 1, 2]
     assert made.num_near_ties == 1 and made.guess_NK.dtype == np.int64
     assert made.score_NK[:, 0].tolist() == [image_ND[0, 1], image_ND[1, 0], image_ND[2, 2]]
     margin = image_ND[0, 1] - image_ND[0, 0]
     assert made.confidence_N == pytest.approx([1 / (1 + np.exp(-2 * margin)), 0.5, 0.709803], abs=1e-5)
-    unlabelled = guess_pairs(image_ND, np.arange(4), class_CD, class_R, pair_of_R, 2.0)
+    unlabelled = guess_pairs(Features(image_ND, np.arange(4), (), ()), class_CD, class_R, pair_of_R, 2.0)
     assert unlabelled.row_N.tolist() == [0, 1, 2]
 
 
 def test_embeddings_that_are_no_numbers_are_a_failure_not_a_guess():
-    image_ND, row_N, class_CD, class_R = embeddings()
-    for broken in (image_ND, class_CD):
+    features, class_CD, class_R = embeddings()
+    for broken in (features.image_ND, class_CD):
         kept = broken[2, 3]
         broken[2, 3] = np.nan
         with pytest.raises(WorkFailedError, match="not finite"):
-            guess(image_ND, row_N, class_CD, class_R, 10.0)
+            guess(features, class_CD, class_R, 10.0)
         broken[2, 3] = kept
 
 
 @pytest.mark.filterwarnings("error")
 def test_rows_of_a_mapped_file_are_read_as_they_are(tmp_path):
-    image_ND, row_N, class_CD, class_R = embeddings()
-    np.save(tmp_path / "a.npy", image_ND)
-    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
-    assert same(guess(mapped, row_N, class_CD, class_R, 9.0), guess(image_ND, row_N, class_CD, class_R, 9.0))
+    features, class_CD, class_R = embeddings()
+    np.save(tmp_path / "a.npy", features.image_ND)
+    mapped = replace(features, image_ND=np.load(tmp_path / "a.npy", mmap_mode="r"))
+    assert same(guess(mapped, class_CD, class_R, 9.0)[0], guess(features, class_CD, class_R, 9.0)[0])

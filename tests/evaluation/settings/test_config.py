@@ -1,13 +1,12 @@
 """The config of an evaluation: precedence, checks with their one line, TOML and back."""
 
 import dataclasses
+import re
 import shlex
 from pathlib import Path
 
 import pytest
 
-from evaluation.benchmarks import task
-from evaluation.settings import config as configs
 from evaluation.settings.config import EvalConfig, from_mapping, read_toml
 from evaluation.settings.config_checks import DATA_FIELDS, check_paths
 from evaluation.settings.flags import load
@@ -144,8 +143,6 @@ def test_where_results_and_embeddings_go():
     ],
 )
 def test_what_is_not_allowed_is_refused_in_one_line(values, expected):
-    import re
-
     assert re.match(expected.replace("?", r"\?"), refusal(**values)), refusal(**values)
 
 
@@ -184,7 +181,3 @@ def test_a_config_file_that_cannot_be_read_is_refused(world):
     ):
         with pytest.raises(BadInputError, match=expected):
             loaded(line)
-
-
-def test_names_said_twice_agree():
-    assert configs.CLASS_LISTS == task.CLASS_LISTS

@@ -72,9 +72,10 @@ class PlantedEncoder:
         logit_scale: as of trained models, and as the published protocol has it.
         preprocess: pictures come as they are.
         hash: another for other answers.
+        variant: empty, since nothing else changes its embeddings.
     """
 
-    logit_scale = 100.0
+    logit_scale, variant = 100.0, ""
     preprocess = Preprocess(SIDE, "bilinear", "shortest", (0, 0, 0), (1, 1, 1))
 
     def __init__(self, tuples: Sequence[tuple[str, ...]], swapped: tuple[str, str] | None = None):

@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from trainer.settings.toml_text import to_toml
+from taxonomy.toml_text import to_toml
 
 TEXTS = [
     *("", " ", "plain", "a'b", 'a"b', '"""', "\\", "C:\\new\\tab", "ends in \\", "\t\r\n\b\f", "\x00\x1f\x7f\x80\x85"),
