@@ -108,7 +108,8 @@ def learnt_from_labels(
     is_kept_N = class_N >= 0
     if task.distinct_R is not None:
         is_kept_N &= task.distinct_R[features.row_N]
-    keys_N = [benchmark.rows.keys[row] for row in features.row_N.tolist()]
+    rows: list[int] = features.row_N.tolist()
+    keys_N = [benchmark.rows.keys[row] for row in rows]
     kept_N = np.flatnonzero(is_kept_N & _is_first(keys_N, class_N))
     image_ND, class_N = features.image_ND[kept_N], class_N[kept_N]
     split = make_split(class_N, [keys_N[place] for place in kept_N.tolist()])

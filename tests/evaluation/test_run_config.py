@@ -111,7 +111,7 @@ def test_models_stand_beside_each_other(folder):
 
 def test_a_protocol_changes_what_the_results_say(folder):
     (record,) = evaluated("--model local-dir:small --folder photos --protocol paper --prompts sci")
-    assert (record["protocol"], record["prompts"]) == ("paper", {"set": "sci", "logit_scale": 100.0})
+    assert (record["protocol"], record["prompts"]) == ("paper_sci", {"set": "sci", "logit_scale": 100.0})
     assert record["preprocessing"]["interpolation"] == "bilinear"
 
 

@@ -72,7 +72,7 @@ def test_a_rerun_changes_no_byte_and_a_new_figure_replaces_the_file(tmp_path: Pa
 def test_two_models_whose_hashes_begin_alike_are_not_mixed(tmp_path: Path) -> None:
     write_result(tmp_path, record())
     other = record(model=record()["model"] | {"hash": "ab" * 31 + "00"})
-    with pytest.raises(WorkFailedError, match="another model"):
+    with pytest.raises(BadInputError, match="another model"):
         write_result(tmp_path, other)
 
 
