@@ -51,8 +51,8 @@ def run(config: FetchConfig) -> Summary:
 
     Raises:
         BadInputError: the CSV cannot be used, or the folder cannot be written or is in use by another run.
-        WorkFailedError: the folder holds not one picture of the CSV now.
-        OSError: a picture could not be written, as on a full disk; what came before stays.
+        WorkFailedError: the folder holds not one picture of the CSV now, or a file could not be written, as on a full
+            disk; what came before stays.
     """
     started = time.monotonic()
     listed = read_photo_list(config.csv, config.url_column)
@@ -65,11 +65,26 @@ def run(config: FetchConfig) -> Summary:
         if todo and not config.to_download().has_contact:
             _log.warning("--user-agent %r names no contact; add a mail address or a page", config.user_agent)
         try:
-            if todo:
-                _fetch_all(todo, config, outcomes, lambda: write_outcomes(config.out / LIST_NAME, listed, outcomes))
-        finally:
-            write_outcomes(config.out / LIST_NAME, listed, outcomes)
+            _fetch_and_list(todo, config, outcomes, listed)
+        except OSError as error:
+            reason = error.strerror or error
+            raise WorkFailedError(f"--out {config.out}: {reason}; what came is kept, run again to go on") from error
     return _summary(config, listed, outcomes, len(todo), time.monotonic() - started)
+
+
+def _fetch_and_list(
+    todo: Sequence[Photo], config: FetchConfig, outcomes: dict[str, Outcome], listed: PhotoList
+) -> None:
+    """Fetch what is to do, and leave the list as it stands however that ends."""
+
+    def save() -> None:
+        write_outcomes(config.out / LIST_NAME, listed, outcomes)
+
+    try:
+        if todo:
+            _fetch_all(todo, config, outcomes, save)
+    finally:
+        save()
 
 
 def _make_folder(folder: Path) -> None:
@@ -94,11 +109,15 @@ def _settled(photos: Sequence[Photo], known: Mapping[str, Outcome], folder: Path
             file.unlink(missing_ok=True)  # the picture of another URL
             continue
         was_ok = outcome is not None and outcome.status == Status.OK
-        if file.exists() and (was_ok or _is_picture(file)):  # not listed: a run was killed before it wrote its list
+        if _has_bytes(file) and (was_ok or _is_picture(file)):  # not listed: a run was killed before it wrote its list
             settled[photo.name] = outcome if outcome is not None and was_ok else Outcome(photo.url, Status.OK.value)
         elif outcome is not None and outcome.status in FINAL:
             settled[photo.name] = outcome
     return settled
+
+
+def _has_bytes(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size > 0
 
 
 def _is_picture(file: Path) -> bool:

@@ -17,6 +17,9 @@ run was interrupted before), and what it followed from. Columns of these names i
 
 ID_COLUMN = "photo_id"
 
+_ADDRESS = re.compile(r"https?://[^/\s]|/[^/\s]", re.IGNORECASE)
+"""What can be asked for: an address, or a path for --base-url."""
+
 NO_URL = "no_url"
 """The status of a row without a URL."""
 
@@ -58,7 +61,7 @@ class PhotoList:
     Attributes:
         header: names of the columns.
         rows: values of each row, as many as the header has.
-        photo_of_row: None where a row has no URL.
+        photo_of_row: None where a row has no http(s) URL.
     """
 
     header: Sequence[str]
@@ -128,7 +131,7 @@ def write_outcomes(path: Path, photos: PhotoList, outcomes: Mapping[str, Outcome
 
 def _our_values(photo: Photo | None, outcomes: Mapping[str, Outcome]) -> tuple[object, ...]:
     if photo is None:
-        return "", NO_URL, "", 0, "the row has no URL", ""
+        return "", NO_URL, "", 0, "the row has no http(s) URL", ""
     outcome = outcomes.get(photo.name)
     if outcome is None:
         return photo.name, "", "", 0, "", photo.url
@@ -139,7 +142,7 @@ def _our_values(photo: Photo | None, outcomes: Mapping[str, Outcome]) -> tuple[o
 
 def _photo(photo_id: str, url: str) -> Photo | None:
     """The photo of a row; an id that could not be a file's name is passed over."""
-    if not url:
+    if not _ADDRESS.match(url):
         return None
     photo_id = photo_id.strip()
     stem = photo_id if _SAFE_ID.fullmatch(photo_id) else hashlib.sha256(url.encode()).hexdigest()[:24]

@@ -155,8 +155,8 @@ def _sets(config: TrainConfig) -> list[LabelledSet]:
         with _blaming(_val_flag(config)):
             sets.append(_split_set(manifest))
     csv_root, images_root = (Path(root) if root else None for root in (config.benchmarks_root, config.images_root))
-    for name in config.zeroshot_benchmarks.split(",") if config.zeroshot_benchmarks else ():
-        sets.append(LabelledSet(name.strip(), open_benchmark(name.strip(), None, csv_root, images_root)))
+    for name in filter(None, map(str.strip, (config.zeroshot_benchmarks or "").split(","))):
+        sets.append(LabelledSet(name, open_benchmark(name, None, csv_root, images_root)))
     for labelled in sets:
         check_pictures(labelled.benchmark)
     return sets

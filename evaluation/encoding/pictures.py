@@ -12,6 +12,9 @@ from PIL import Image, UnidentifiedImageError
 
 from evaluation.errors import UnreadableImageError
 
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM")
+"""What pictures may be: none of them makes Pillow start another program, as PostScript would."""
+
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -31,7 +34,7 @@ def eval_picture(
         UnreadableImageError: it cannot be opened or decoded whole.
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as picture:
             fitted = _fit(picture, size, _FILTERS[interpolation], resize_mode)
             return np.array(fitted.convert("RGB"))
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:

@@ -205,7 +205,7 @@ def test_a_full_disk_ends_the_run_with_what_is_known_written(server, tmp_path, m
     monkeypatch.setattr(fetch_csv, "write_whole", write)
     rows = [[str(n), "", server.add(f"/{n}", faults.ok(jpeg(n)))] for n in range(2)]
     own = replace(config(tmp_path, rows), max_per_host=1)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(WorkFailedError, match=r"No space left.*run again"):
         run(own)
     assert [line["fetch_status"] for line in fetched(own)] == ["ok", ""]
     monkeypatch.undo()
@@ -296,3 +296,20 @@ def test_the_help_names_every_flag_and_an_example(monkeypatch, capsys):
     assert "taxaflow data fetch --csv" in shown
     for field in fields(FetchConfig):
         assert f"--{field.name.replace('_', '-')}" in shown
+
+
+@pytest.mark.parametrize("url", ["notaurl", "file:///etc/hostname", "ftp://127.0.0.1/1.jpg", "https://"])
+def test_what_cannot_be_asked_for_is_not_asked_for_again(server, tmp_path, url):
+    good = server.add("/good", faults.ok(PICTURE))
+    own = config(tmp_path, [["1", "a", good], ["2", "b", url]])
+    run(own)
+    assert [line["fetch_status"] for line in fetched(own)] == ["ok", "no_url"]
+    assert run(own).counts["photos_asked_for"] == 0
+
+
+def test_a_picture_emptied_since_is_fetched_again(server, tmp_path):
+    own = config(tmp_path, [["1", "a", server.add("/good", faults.ok(PICTURE))]])
+    run(own)
+    (own.out / "1.jpg").write_bytes(b"")
+    run(own)
+    assert (own.out / "1.jpg").read_bytes() == PICTURE
