@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from evaluation import cli, run_config
 from evaluation.loading.facts import ModelFacts
-from evaluation.model import instantiate
+from evaluation.model import ModelRequest, build_model, instantiate
 from evaluation.results.predictions_file import predictions_path, read_predictions
 from taxonomy.errors import BadInputError
 from tests.evaluation.small_models import SMALL
@@ -260,3 +260,31 @@ def test_what_all_processes_of_nproc_find_wrong_is_said_once(folder, monkeypatch
     assert end.value.code == 2
     assert [line for line in said if "holds weights alone" in line] == said[-1:]
     assert not Path("out").exists()
+
+
+BASE_COMMAND = (
+    "--batch-size=32 --workers=8 --imagenet-val VAL --model=resnet50 --zeroshot-frequency=1 --image-size=224 "
+)
+BASE_COMMAND += "--resume FILE --report-to wandb"
+"""As the published README prints it, behind the program's name."""
+
+
+def test_the_published_base_command_runs_on_a_checkpoint_of_the_trainer_here(folder, monkeypatch):
+    torch.manual_seed(0)
+    model, facts = build_model(ModelRequest("RN50", activation="gelu"))
+    torch.save({"epoch": 1, "state_dict": model.state_dict(), "model_facts": facts.to_dict()}, "epoch_1.pt")
+    monkeypatch.setattr(run_config, "check_wandb", lambda: None)
+    monkeypatch.setattr(run_config, "log_to_wandb", lambda *logged: seen.append(logged))
+    seen: list[tuple] = []
+    command = BASE_COMMAND.replace("VAL", "photos").replace("FILE", "epoch_1.pt").replace("workers=8", "workers=0")
+    (record,) = evaluated(command)
+    assert (record["model"]["activation"], record["num_images"], record["num_classes"]) == ("gelu", 9, 3)
+    assert record["preprocessing"]["image_size"] == 224
+    assert len(seen) == 1 and {"imagenet-zeroshot-val-top1"} <= set(seen[0][0])
+
+
+def test_the_published_base_command_asks_for_the_activation_of_bare_weights(folder, capsys):
+    torch.save({"epoch": 1, "state_dict": {"logit_scale": torch.zeros(())}}, "bare.pt")
+    with pytest.raises(SystemExit) as ended:
+        evaluated(BASE_COMMAND.replace("VAL", "photos").replace("FILE", "bare.pt").replace(" --report-to wandb", ""))
+    assert ended.value.code == 2 and "add --activation" in capsys.readouterr().err.splitlines()[-1]
