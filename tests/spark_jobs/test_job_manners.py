@@ -23,9 +23,10 @@ from tests.spark_jobs.small_root import photo_row, selection_row, stored_picture
 from tests.spark_jobs.test_download_kills import small_spark
 
 RATE = 200
-SPLITS = {"train": 2100, "val": 300, "test": 300}
-SAMPLES_PER_SHARD = 1800
-"""Shards of 1800 and three times 300: three of the four tasks end at half time, even where one of them began late."""
+SPLITS = {"train": 2800, "val": 700, "test": 700}
+SAMPLES_PER_SHARD = 2100
+"""Shards of 2100 and three times 700: a task that begins seconds before the others still has photos at second 3, and
+one that begins seconds after them leaves the long one alone for more than two."""
 
 
 def make_root(root: Path, splits: dict[str, int]) -> int:
