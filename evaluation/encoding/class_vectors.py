@@ -157,17 +157,30 @@ class _Store:
                 with np.load(path, allow_pickle=False) as part:  # its checksums are compared on reading
                     keys = [key.tobytes() for key in part["key_C32"]]
                     if not wanted.isdisjoint(keys):
-                        pairs = zip(keys, part["vector_CD"], strict=True)
+                        pairs = zip(keys, _checked(part["vector_CD"]), strict=True)
                         found.update((key, vector_D) for key, vector_D in pairs if key in wanted)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
                 _LOG.warning("%s is damaged (%s): its classes are encoded again", path, error)
         return found
 
     def add(self, keys: Sequence[bytes], vector_CD: np.ndarray) -> None:
-        """Keep them, as one file."""
+        """Keep them, as one file; vectors with numbers that are none are not worth it."""
+        if not np.isfinite(vector_CD).all():
+            return
         key_C32 = np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), 32)
         name = hashlib.sha256(key_C32.tobytes()).hexdigest()[:32]
         write_cache(self.folder / f"{name}.npz", lambda file: np.savez(file, key_C32=key_C32, vector_CD=vector_CD))
+
+
+def _checked(vector_CD: np.ndarray) -> np.ndarray:
+    """The vectors of a part file.
+
+    Raises:
+        ValueError: they are no finite float32 rows.
+    """
+    if vector_CD.dtype != np.float32 or vector_CD.ndim != 2 or not np.isfinite(vector_CD).all():
+        raise ValueError(f"vectors of {vector_CD.dtype}, shape {vector_CD.shape}, or not finite")
+    return vector_CD
 
 
 def class_embeddings(prompts: Sequence[Sequence[str]], encoder: Encoder, share: Share = ALONE) -> torch.Tensor:

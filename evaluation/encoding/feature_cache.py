@@ -93,7 +93,7 @@ def read_features(cache_dir: Path, key: str) -> CachedFeatures | None:
         _LOG.warning("%s does not fit its checksum: its pictures are encoded again", embeddings)
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
         _LOG.warning("%s is damaged (%s): its pictures are encoded again", facts, error)
     return None
 

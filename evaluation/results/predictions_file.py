@@ -16,7 +16,8 @@ from taxonomy.errors import BadInputError
 
 _ARRAYS = {"row_N": np.int64, "class_N": np.int64, "guess_NK": np.int64, "score_NK": np.float32}
 _ARRAYS |= {"confidence_N": np.float32, "num_near_ties": np.int64}
-_DAMAGED = (OSError, EOFError, KeyError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+_DAMAGED = (OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError, MemoryError, zlib.error)
+_DAMAGED += (zipfile.BadZipFile,)
 """What NumPy and zipfile raise for files of other content, a MemoryError for a size that is none."""
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip can say: equal predictions give equal bytes."""

@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import open_clip
 import pytest
@@ -82,7 +84,12 @@ def test_a_damaged_part_is_encoded_again_not_believed(tmp_path, caplog):
     vectors = content.index(whole_CD.tobytes())
     flipped = bytearray(content)
     flipped[vectors + 3] ^= 64
-    for damaged in (bytes(flipped), content[: len(content) // 2], b"", b"no zip"):
+    bare, nans = io.BytesIO(), io.BytesIO()
+    np.save(bare, np.zeros(3))
+    with np.load(path) as part:
+        np.savez(nans, key_C32=part["key_C32"], vector_CD=part["vector_CD"] * np.float32("nan"))
+    foreign = (bare.getvalue(), nans.getvalue())
+    for damaged in (bytes(flipped), content[: len(content) // 2], b"", b"no zip", *foreign):
         path.write_bytes(damaged)
         caplog.clear()
         encoder = WordEncoder()

@@ -203,7 +203,10 @@ def test_a_damaged_cache_is_made_anew_not_believed(tmp_path, caplog):
     flipped = bytearray(content)
     flipped[-5] ^= 1
     moved = stored | {"unreadable": [[number + 1, reason] for number, reason in stored["unreadable"]]}
+    archive = io.BytesIO()
+    np.savez(archive, first.image_ND)
     damages = [(embeddings, bytes(flipped)), (embeddings, content[:-8]), (embeddings, b"")]
+    damages += [(embeddings, archive.getvalue())]
     damages += [(facts, json.dumps(moved).encode()), (facts, b"{"), (facts, b"[]"), (facts, facts.read_bytes()[:40])]
     for path, damaged in damages:
         path.write_bytes(damaged)
