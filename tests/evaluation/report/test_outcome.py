@@ -61,3 +61,9 @@ def test_pictures_left_out_are_counted_once_per_benchmark_and_the_place_is_named
     assert f"results: {tmp_path / 'out'}" in printed
     print_outcome([record(num_missing=0, num_unreadable=0)], tmp_path)
     assert "missing or unreadable" not in capsys.readouterr().out
+
+
+def test_square_brackets_in_names_and_paths_are_shown_as_they_are(tmp_path, capsys):
+    print_outcome([record("mod[bold]x"), record("b", "[/b]")], tmp_path / "m[b]x")
+    printed = capsys.readouterr().out
+    assert "mod[bold]x (gelu)" in printed and "[/b]" in printed and "m[b]x" in printed
