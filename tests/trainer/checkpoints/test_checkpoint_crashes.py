@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -61,9 +62,11 @@ def save_and_die(folders: list[Path], step: int) -> None:
             (folder / "finished").touch()
 
 
-def save_for_ever(folder: Path) -> None:
+def save_for_ever(folder: Path, saves: Event) -> None:
+    """Save step after step; `saves` is set once the first stands."""
     for step in range(1, 1_000_000):
         checkpoint.save(folder, step, content_of(step, width=64), keep_last=2)
+        saves.set()
 
 
 def names(folder: Path) -> list[str]:
@@ -112,17 +115,18 @@ def outcome_in(folder: Path, old: CheckpointContent, new: CheckpointContent) -> 
 def test_a_process_killed_at_any_time_leaves_good_checkpoints(tmp_path, processes):
     for round_ in range(5):
         checkpoint.remove_leftovers(tmp_path)
-        child = processes.Process(target=save_for_ever, args=(tmp_path,))
+        saves = processes.Event()
+        child = processes.Process(target=save_for_ever, args=(tmp_path, saves))
         child.start()
-        time.sleep(0.3 + 0.0317 * round_)
+        assert saves.wait(timeout=60)
+        time.sleep(0.0317 * round_)
         os.kill(child.pid, signal.SIGKILL)
         child.join()
         path, warnings = checkpoint.newest_valid(tmp_path)
         assert warnings == []
-        if path is not None:
-            step = checkpoint.step_of(path)
-            assert is_same(checkpoint.load(path), content_of(step, width=64))
-    assert path is not None
+        assert path is not None
+        step = checkpoint.step_of(path)
+        assert is_same(checkpoint.load(path), content_of(step, width=64))
 
 
 @pytest.fixture
