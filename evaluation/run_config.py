@@ -4,10 +4,9 @@ All that can be refused is refused before the first file is written: settings, b
 first model, which is the only one that is not a published baseline.
 """
 
-import functools
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,11 @@ import torch
 
 from evaluation.benchmarks.benchmark import Benchmark
 from evaluation.distributed import ProcessPlace, process_group
-from evaluation.encoding.encoder import OpenClipEncoder
 from evaluation.encoding.prompts import OPENAI, OPENAI_AND_PLAIN, class_prompts
 from evaluation.evaluate import make_plan, run
 from evaluation.loading.facts import HUB, LOCAL, ModelFacts
-from evaluation.model import ModelRequest, build_model, get_tokenizer, resolve
+from evaluation.model import ModelRequest, resolve
+from evaluation.open_encoder import open_encoder, set_precision
 from evaluation.protocols import find_protocol
 from evaluation.report.outcome import print_outcome
 from evaluation.results.published_lines import append_line, check_wandb, log_to_wandb, published_metrics
@@ -29,16 +28,10 @@ from evaluation.run_options import RunOptions
 from evaluation.settings.baselines import ModelChoice, brings_weights, choose
 from evaluation.settings.chosen_benchmarks import open_chosen
 from evaluation.settings.config import EvalConfig
-from taxonomy.errors import BadInputError
 
 _LOG = logging.getLogger(__name__)
 
 CONFIG_FILE = "config.toml"
-_AUTOCAST = {
-    **dict.fromkeys(("amp_bf16", "amp_bfloat16", "bf16"), torch.bfloat16),
-    **dict.fromkeys(("amp", "fp16"), torch.float16),
-}
-"""Precision -> what autocast computes in; fp32 is without."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ def run_config(config: EvalConfig, benchmarks: list[Benchmark] | None = None) ->
     benchmarks = open_chosen(config) if benchmarks is None else benchmarks
     options = _options(config)
     with process_group(config.device) as place:
-        _set_precision(config.precision, place.device)
+        set_precision(config.precision, place.device)
         _check_tasks(benchmarks, options)
         candidates = _candidates(config)
         with _one_after_the_other(place), _unsaid("evaluation.model"):  # it is said when the model is built
@@ -100,14 +93,6 @@ def _options(config: EvalConfig) -> RunOptions:
         linear_probe=config.linear_probe,
         seed=config.seed,
     )
-
-
-def _set_precision(precision: str, device: torch.device) -> None:
-    """Check that the device has the precision; for fp32, have convolutions of this process compute in no less."""
-    if _AUTOCAST.get(precision) is torch.float16 and device.type != "cuda":
-        raise BadInputError(f"--precision {precision} needs CUDA, this is {device.type}: use amp_bf16 or fp32")
-    if precision not in _AUTOCAST:
-        torch.backends.cudnn.allow_tf32 = False  # on by default for convolutions: three digits
 
 
 def _check_tasks(benchmarks: list[Benchmark], options: RunOptions) -> None:
@@ -164,11 +149,8 @@ def _evaluate(
 ) -> list[dict[str, Any]]:
     """One model on every benchmark; its line of figures is written when all are there."""
     with _one_after_the_other(place):
-        model, facts = build_model(candidate.request, place.device)
-    model.eval()
-    autocast = _autocast(config.precision, place.device)
-    encoder = OpenClipEncoder(model, facts, get_tokenizer(facts), place.device, autocast)
-    about = _about(candidate.choice, facts)
+        encoder = open_encoder(candidate.request, place.device, config.precision)
+    about = _about(candidate.choice, encoder.facts)
     if place.share.rank == 0:
         _write_config(config)
     own = replace(options, model=about)
@@ -176,11 +158,6 @@ def _evaluate(
     if place.share.rank == 0:
         _write_figures(records, benchmarks, about, config)
     return records
-
-
-def _autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager] | None:
-    dtype = _AUTOCAST.get(precision)
-    return None if dtype is None else functools.partial(torch.autocast, device.type, dtype=dtype)
 
 
 def _about(choice: ModelChoice, facts: ModelFacts) -> dict[str, Any]:

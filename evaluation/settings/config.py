@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,7 @@ from evaluation.loading.activation import ACTIVATIONS
 from evaluation.protocols import PROTOCOLS
 from evaluation.settings.baselines import BASELINES
 from evaluation.settings.config_checks import check_together
-from evaluation.settings.option import flag_of, nearest, option, options
-from taxonomy.errors import BadInputError
+from evaluation.settings.option import flag_of, option, options
 from taxonomy.ranks import RANKS
 from taxonomy.toml_text import to_toml
 
@@ -180,31 +177,3 @@ class EvalConfig:
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         kept = {name: value for name, value in values.items() if value != ()}
         return "# Settings of an evaluation, for --config.\n" + to_toml(kept)
-
-
-def from_mapping(values: Mapping[str, Any], where: str) -> EvalConfig:
-    """The config of TOML values and flags; `where` begins the message of a wrong key.
-
-    Raises:
-        BadInputError: a key is unknown, or a value not allowed.
-    """
-    known = options(EvalConfig)
-    for key in values:
-        if key not in known:
-            hint = nearest(key, known) or "; keys are the flags of --help with _ for -"
-            raise BadInputError(f"{where}: unknown key {key}{hint}")
-    return EvalConfig(**values)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file.
-
-    Raises:
-        BadInputError: it is missing or not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInputError(f"--config {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInputError(f"--config {path}: not valid TOML: {error}") from error

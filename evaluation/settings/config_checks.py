@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.settings.baselines import choose
 from evaluation.settings.option import flag_of
+from evaluation.settings.path_checks import check_can_be_made, check_file, check_folder
 from taxonomy.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -76,29 +76,12 @@ def check_paths(config: EvalConfig) -> None:
         BadInputError: one is missing, or is a file where a folder is meant or the other way round.
     """
     for name in _FOLDERS:
-        value = getattr(config, name)
-        if value is not None and not Path(value).is_dir():
-            kind = "is a file; give a folder" if Path(value).exists() else "no such folder"
-            raise BadInputError(f"{flag_of(name)} {value}: {kind}")
+        check_folder(flag_of(name), getattr(config, name))
     for name in _FILES:
-        value = getattr(config, name)
-        if value is not None and not Path(value).is_file():
-            kind = "is a folder; give a file" if Path(value).is_dir() else "no such file"
-            raise BadInputError(f"{flag_of(name)} {value}: {kind}")
+        check_file(flag_of(name), getattr(config, name))
     for name in PUBLISHED_FLAGS:
         value = getattr(config, name)
         if isinstance(value, str) and not Path(value).exists():
             raise BadInputError(f"{flag_of(name)} {value}: no such file or folder")
     for flag, folder in (("--out", config.out_dir), ("--cache-dir", config.embeddings_dir)):
-        _check_can_be_made(flag, folder)
-
-
-def _check_can_be_made(flag: str, folder: Path | None) -> None:
-    """Check that a folder is there or can be made, and written to, as far as permissions tell."""
-    if folder is None:
-        return
-    nearest_one = next(one for one in (folder, *folder.absolute().parents) if one.exists())
-    if not nearest_one.is_dir():
-        raise BadInputError(f"{flag} {folder}: {nearest_one} is a file; give a folder")
-    if not os.access(nearest_one, os.W_OK | os.X_OK):
-        raise BadInputError(f"{flag} {folder}: {nearest_one} may not be written to; give another folder")
+        check_can_be_made(flag, folder)

@@ -13,6 +13,7 @@ from taxonomy.errors import BadInputError
 
 _ALLOWED = {
     int: "a whole number",
+    float: "a number",
     str: "a text",
     bool: "true or false",
     tuple: "one text or a list of texts",
@@ -25,11 +26,12 @@ class Option:
 
     Attributes:
         help: what it does, for --help.
-        kind: int, str, bool (a switch) or tuple (one text or several).
+        kind: int, float, str, bool (a switch) or tuple (one text or several).
         group: its heading in --help.
         also: further flags of the same meaning.
         choices: the texts allowed; empty for any.
         least: the least number allowed.
+        most: the greatest number allowed.
         metavar: what stands for the value in --help.
         may_be_alone: the flag may stand without a value; the field is then True.
         can_be_negated: whether a switch has a --no- form.
@@ -40,7 +42,8 @@ class Option:
     group: str
     also: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
-    least: int | None = None
+    least: float | None = None
+    most: float | None = None
     metavar: str | None = None
     may_be_alone: bool = False
     can_be_negated: bool = False
@@ -59,12 +62,16 @@ class Option:
         return self._checked_part(flag, value, self.kind)
 
     def _checked_part(self, flag: str, value: Any, kind: type) -> Any:
-        if type(value) is not kind:
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind or value != value:
             raise BadInputError(f"{flag} {value!r} does not fit: give {_ALLOWED[self.kind]}")
         if kind is str:
             self._check_text(flag, value)
         if self.least is not None and value < self.least:
             raise BadInputError(f"{flag} {value}: must be at least {self.least}")
+        if self.most is not None and value > self.most:
+            raise BadInputError(f"{flag} {value}: must be at most {self.most}")
         return value
 
     def _check_text(self, flag: str, text: str) -> None:

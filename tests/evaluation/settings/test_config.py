@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.settings.config import EvalConfig, from_mapping, read_toml
+from evaluation.settings.command_line import from_mapping, read_toml
+from evaluation.settings.config import EvalConfig
 from evaluation.settings.config_checks import DATA_FIELDS, check_paths
 from evaluation.settings.flags import load
 from taxonomy.errors import BadInputError
@@ -17,7 +18,7 @@ LEAST = {"model": "RN50", "folder": "photos"}
 
 def refusal(**values):
     with pytest.raises(BadInputError) as refused:
-        from_mapping(LEAST | values, "x.toml")
+        from_mapping(EvalConfig, LEAST | values, "x.toml")
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -86,6 +87,7 @@ def test_flags_win_over_the_file_and_the_file_over_the_defaults(world):
 
 def test_settings_survive_toml(tmp_path):
     config = from_mapping(
+        EvalConfig,
         {
             **{
                 "model": 'a "b"\\c\x7f',
@@ -99,7 +101,7 @@ def test_settings_survive_toml(tmp_path):
     )
     file = tmp_path / "config.toml"
     file.write_text(config.to_toml(), encoding="utf-8")
-    assert from_mapping(read_toml(file), str(file)) == config
+    assert from_mapping(EvalConfig, read_toml(file), str(file)) == config
 
 
 def test_where_results_and_embeddings_go():
