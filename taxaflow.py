@@ -35,6 +35,54 @@ def evaluate(context: typer.Context) -> None:
     eval_main(context.args)
 
 
+@app.command("predict", context_settings=_FLAGS_OF_ITS_OWN)
+def predict(context: typer.Context) -> None:
+    """Name what pictures show: taxaflow predict photos/ --resume demo_output/runs/demo --labels species.csv."""
+    from inference.predict.cli import main as predict_main
+
+    predict_main(context.args)
+
+
+@app.command("embed", context_settings=_FLAGS_OF_ITS_OWN)
+def embed(context: typer.Context) -> None:
+    """Embeddings of pictures: taxaflow embed photos/ --resume demo_output/runs/demo --out embeddings."""
+    from inference.embed.cli import main as embed_main
+
+    embed_main(context.args)
+
+
+@app.command("tune", context_settings=_FLAGS_OF_ITS_OWN)
+def tune(context: typer.Context) -> None:
+    """Search lr, betas and weight decay: taxaflow tune --recipe tiny --train-data MANIFEST --trials 20 --out tuned."""
+    from trainer.tuning.cli import main as tune_main
+
+    tune_main(context.args)
+
+
+@app.command("export", context_settings=_FLAGS_OF_ITS_OWN)
+def export(context: typer.Context) -> None:
+    """A model for others, with its card: taxaflow export --resume demo_output/runs/demo --out released."""
+    from release.export.cli import main as export_main
+
+    export_main(context.args)
+
+
+@app.command("convert", context_settings=_FLAGS_OF_ITS_OWN)
+def convert(context: typer.Context) -> None:
+    """Published weights into a folder that is safe to load: taxaflow convert bt-clip-o.pt --model ViT-B-16 ..."""
+    from release.convert.cli import main as convert_main
+
+    convert_main(context.args)
+
+
+@app.command("interpolate", context_settings=_FLAGS_OF_ITS_OWN)
+def interpolate(context: typer.Context) -> None:
+    """Average two models' weights: taxaflow interpolate --from FIRST --to runs/demo --alphas 0 0.25 0.5 0.75 1 ..."""
+    from release.interpolate.cli import main as interpolate_main
+
+    interpolate_main(context.args)
+
+
 @app.command("report")
 def report(
     results: Annotated[Path, typer.Argument(help="The folder that taxaflow eval wrote.", metavar="RESULTS")],

@@ -19,6 +19,8 @@ from taxonomy.launch_folder import leave_word
 if TYPE_CHECKING:
     from evaluation.benchmarks.benchmark import Benchmark
 
+_OWN = ("evaluation", "inference", "release")
+
 
 def main(arguments: Sequence[str]) -> None:
     """Evaluate as the flags say: in this process, in this rank of torchrun, or in processes of its own (--nproc)."""
@@ -28,11 +30,12 @@ def main(arguments: Sequence[str]) -> None:
         config = load(arguments)
         if "RANK" not in os.environ and config.nproc > 1:
             raise SystemExit(launch(arguments, config.nproc))
-        _set_up_logging(config.debug)
+        set_up_logging(config.debug)
         _run_here(config)
 
 
-def _set_up_logging(debug: bool) -> None:
+def set_up_logging(debug: bool) -> None:
+    """Say how a model was understood, and little else; with `debug` leave everything as the libraries have it."""
     warnings.filterwarnings("ignore", "This DataLoader will create")  # --workers is the user's choice
     if debug:
         return
@@ -56,11 +59,11 @@ def _run_here(config: EvalConfig) -> None:
 
 
 def _opened(config: EvalConfig) -> "list[Benchmark]":
-    return _needed("evaluation.settings.chosen_benchmarks").open_chosen(config)
+    return needed("evaluation.settings.chosen_benchmarks").open_chosen(config)
 
 
 def _runner() -> "Callable[[EvalConfig, list[Benchmark]], object]":
-    return _needed("evaluation.run_config").run_config
+    return needed("evaluation.run_config").run_config
 
 
 def print_report(results: Path, out: Path | None, against: str | None) -> None:
@@ -69,14 +72,14 @@ def print_report(results: Path, out: Path | None, against: str | None) -> None:
     Raises:
         BadInputError: there are no results, or no model `against`.
     """
-    page = _needed("evaluation.report.page").write_report(results, out, against)
-    records = _needed("evaluation.results.result").read_results(results)
-    _needed("evaluation.report.outcome").print_table(_needed("evaluation.report.table").report_table(records))
+    page = needed("evaluation.report.page").write_report(results, out, against)
+    records = needed("evaluation.results.result").read_results(results)
+    needed("evaluation.report.outcome").print_table(needed("evaluation.report.table").report_table(records))
     print(f"report: {page.resolve()}")
 
 
-def _needed(module: str) -> ModuleType:
-    """The module, imported.
+def needed(module: str) -> ModuleType:
+    """A module of this project, imported.
 
     Raises:
         BadInputError: it needs a package that is not installed.
@@ -84,6 +87,6 @@ def _needed(module: str) -> ModuleType:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "evaluation":
+        if (error.name or "").partition(".")[0] in _OWN:
             raise
         raise BadInputError(f"evaluation needs the package {error.name}: pip install 'taxaflow[eval]'") from error

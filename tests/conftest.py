@@ -28,7 +28,7 @@ The commands that tests start compile theirs, as users' do; only those of the st
 """
 
 
-TORCH_FOLDERS = ("trainer", "evaluation", "bench")
+TORCH_FOLDERS = ("trainer", "evaluation", "inference", "release", "bench")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

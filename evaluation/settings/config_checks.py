@@ -53,11 +53,20 @@ def check_together(config: EvalConfig) -> None:
             raise BadInputError(f"{flag_of(name)} {getattr(config, name)}: goes with {flag_of(other)} only")
     if config.force and config.activation is None:
         raise BadInputError("--force: goes with --activation only, which it lets contradict the weights")
-    if config.device is not None and not _DEVICE.fullmatch(config.device):
-        raise BadInputError(f"--device {config.device!r}: allowed are cpu, cuda, cuda:N and mps")
+    check_device(config.device)
     if config.cache_dir is not None and not config.cache:
         raise BadInputError(f"--cache-dir {config.cache_dir} and --no-cache contradict each other: drop one of them")
     _check_name(config.name)
+
+
+def check_device(device: str | None) -> None:
+    """Check that this can name a device; None is passed over.
+
+    Raises:
+        BadInputError: it cannot.
+    """
+    if device is not None and not _DEVICE.fullmatch(device):
+        raise BadInputError(f"--device {device!r}: allowed are cpu, cuda, cuda:N and mps")
 
 
 def _check_name(name: str | None) -> None:

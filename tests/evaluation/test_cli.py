@@ -25,7 +25,7 @@ def runs(monkeypatch):
     """What was run: the configs, instead of evaluations."""
     seen = []
     monkeypatch.setattr(cli, "_opened", lambda config: [])
-    monkeypatch.setattr(cli, "_set_up_logging", lambda debug: None)
+    monkeypatch.setattr(cli, "set_up_logging", lambda debug: None)
     monkeypatch.setattr(cli, "_runner", lambda: lambda config, benchmarks: seen.append(config))
     return seen
 

@@ -58,7 +58,7 @@ def folder(world, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for entry in world.iterdir():
         (tmp_path / entry.name).symlink_to(entry)
-    monkeypatch.setattr(cli, "_set_up_logging", lambda debug: None)
+    monkeypatch.setattr(cli, "set_up_logging", lambda debug: None)
     return tmp_path
 
 

@@ -1,0 +1,1 @@
+"""A model and pictures to names and embeddings."""

@@ -1,0 +1,1 @@
+"""What people point at to pictures: files, folders, lists of URLs, shards."""

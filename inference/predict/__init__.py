@@ -1,0 +1,1 @@
+"""Pictures to names of taxa, at any rank."""

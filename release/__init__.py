@@ -1,0 +1,1 @@
+"""A run to what others load, cite and run."""

@@ -1,0 +1,1 @@
+"""Published weights to a folder that is safe to load."""

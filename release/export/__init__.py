@@ -1,0 +1,1 @@
+"""A model to a folder for open_clip, with its card."""

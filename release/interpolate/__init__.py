@@ -1,0 +1,1 @@
+"""Weights between two models, each point evaluated."""

@@ -1,0 +1,1 @@
+"""Many runs to the best settings."""
