@@ -28,6 +28,7 @@ from evaluation.run_options import RunOptions
 from evaluation.settings.baselines import ModelChoice, brings_weights, choose
 from evaluation.settings.chosen_benchmarks import open_chosen
 from evaluation.settings.config import EvalConfig
+from taxonomy.errors import WorkFailedError
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def run_config(config: EvalConfig, benchmarks: list[Benchmark] | None = None) ->
     Raises:
         BadInputError: the config, a benchmark or a model cannot be used; nothing was written, unless the model is one
             of several.
-        WorkFailedError: a download failed, or results could not be written.
+        WorkFailedError: a download failed, results could not be written, or no picture of a benchmark could be read.
     """
     if config.report_to == "wandb":
         check_wandb()
@@ -75,7 +76,19 @@ def run_config(config: EvalConfig, benchmarks: list[Benchmark] | None = None) ->
         ]
     if place.share.rank == 0:
         print_outcome(records, config.out_dir)
+        _check_seen(records)
     return records
+
+
+def _check_seen(records: list[dict[str, Any]]) -> None:
+    """Check that no model was measured on nothing.
+
+    Raises:
+        WorkFailedError: not one picture of a benchmark could be read.
+    """
+    unseen = sorted({one["benchmark"] for one in records if one["num_unreadable"] and not one["num_images"]})
+    if unseen:
+        raise WorkFailedError(f"not one picture could be read of {', '.join(unseen)}: its results hold no figures")
 
 
 def _options(config: EvalConfig) -> RunOptions:

@@ -68,6 +68,23 @@ def evaluated(line, out="out"):
     return [json.loads(path.read_text()) for path in sorted(Path(out).glob("*.json"))]
 
 
+def test_pictures_none_of_which_can_be_read_are_a_failure(folder, capsys):
+    for name in CLASSES:
+        place = folder / "bad" / name
+        place.mkdir(parents=True)
+        (place / "0.png").write_bytes(b"no picture")
+    with pytest.raises(SystemExit) as ending:
+        evaluated("--model local-dir:small --folder bad")
+    assert ending.value.code == 1
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .endswith("not one picture could be read of folder_bad: its results hold no figures")
+    )
+    (record,) = [json.loads(path.read_text()) for path in Path("out").glob("*.json")]
+    assert (record["num_images"], record["num_unreadable"], record["metrics"]["top1"]["value"]) == (0, 3, None)
+
+
 def test_a_model_is_evaluated_and_everything_is_written(folder, capsys):
     evaluated("--model local-dir:small --folder photos --name first")
     (record,) = [json.loads(path.read_text()) for path in Path("out/first").glob("*.json")]
