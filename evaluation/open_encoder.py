@@ -31,7 +31,7 @@ def open_encoder(request: ModelRequest, device: torch.device, precision: str = "
     """
     model, facts = build_model(request, device)
     model.eval()
-    return OpenClipEncoder(model, facts, get_tokenizer(facts), device, _autocast(precision, device))
+    return OpenClipEncoder(model, facts, get_tokenizer(facts), device, autocast_of(precision, device))
 
 
 def set_precision(precision: str, device: torch.device) -> None:
@@ -46,6 +46,7 @@ def set_precision(precision: str, device: torch.device) -> None:
         torch.backends.cudnn.allow_tf32 = False  # on by default for convolutions: three digits
 
 
-def _autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager] | None:
+def autocast_of(precision: str, device: torch.device) -> Callable[[], AbstractContextManager] | None:
+    """What makes the context of a forward pass at a precision; None for fp32."""
     dtype = _AUTOCAST.get(precision)
     return None if dtype is None else functools.partial(torch.autocast, device.type, dtype=dtype)

@@ -63,10 +63,10 @@ def run_config(config: EvalConfig, benchmarks: list[Benchmark] | None = None) ->
     if config.report_to == "wandb":
         check_wandb()
     benchmarks = open_chosen(config) if benchmarks is None else benchmarks
-    options = _options(config)
+    options = options_of(config)
     with process_group(config.device) as place:
         set_precision(config.precision, place.device)
-        _check_tasks(benchmarks, options)
+        check_tasks(benchmarks, options)
         candidates = _candidates(config)
         with _one_after_the_other(place), _unsaid("evaluation.model"):  # it is said when the model is built
             for candidate in candidates:
@@ -91,7 +91,8 @@ def _check_seen(records: list[dict[str, Any]]) -> None:
         raise WorkFailedError(f"not one picture could be read of {', '.join(unseen)}: its results hold no figures")
 
 
-def _options(config: EvalConfig) -> RunOptions:
+def options_of(config: EvalConfig) -> RunOptions:
+    """What an evaluation's settings ask about each benchmark."""
     return RunOptions(
         taxa=config.taxon,
         class_list=config.class_list,
@@ -108,8 +109,12 @@ def _options(config: EvalConfig) -> RunOptions:
     )
 
 
-def _check_tasks(benchmarks: list[Benchmark], options: RunOptions) -> None:
-    """Check that every benchmark has the tasks asked for, and every class of them its prompts."""
+def check_tasks(benchmarks: list[Benchmark], options: RunOptions) -> None:
+    """Check that every benchmark has the tasks asked for, and every class of them its prompts.
+
+    Raises:
+        BadInputError: one has not.
+    """
     for benchmark in benchmarks:
         tasks = make_plan(benchmark, options).tasks
         if options.effective_prompt_set in (OPENAI, OPENAI_AND_PLAIN):  # which take any name

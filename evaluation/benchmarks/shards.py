@@ -68,9 +68,11 @@ def open_shards(manifest: Path, split: str) -> Benchmark:
         BadInputError: the manifest cannot be used, has no such split, does not fit its shards, or no photo has a
             scientific or common name.
     """
-    content = _read_manifest(manifest)
-    folder = manifest.parent.parent if manifest.parent.name == "manifests" else manifest.parent
-    samples = [one for shard in _listed(manifest, content, split) for one in _samples(manifest, folder, shard)]
+    content = read_manifest(manifest)
+    folder = folder_of(manifest)
+    samples = [
+        one for shard in listed_shards(manifest, content, split) for one in shard_samples(manifest, folder, shard)
+    ]
     records = [record for record, _ in samples]
     labels = {level: [_label(record.get(level)) for record in records] for level in NINE_LEVELS}
     levels = tuple(level for level in NINE_LEVELS if any(labels[level]))
@@ -88,12 +90,22 @@ def open_shards(manifest: Path, split: str) -> Benchmark:
     return Benchmark(f"shards_{name}_{split}", rows, levels, headline, log_name=f"{name}-{split}")
 
 
+def folder_of(manifest: Path) -> Path:
+    """The dataset's folder, which the manifest's file names start from."""
+    return manifest.parent.parent if manifest.parent.name == "manifests" else manifest.parent
+
+
 def _label(value: object) -> str | None:
     """A JSON value as a class name, NFC; None where it holds no text."""
     return unicodedata.normalize("NFC", value) if isinstance(value, str) and value else None
 
 
-def _read_manifest(manifest: Path) -> Mapping[str, Any]:
+def read_manifest(manifest: Path) -> Mapping[str, Any]:
+    """A manifest's content.
+
+    Raises:
+        BadInputError: it cannot be read or is of another version.
+    """
     try:
         content = json.loads(manifest.read_bytes())
     except OSError as error:
@@ -106,8 +118,12 @@ def _read_manifest(manifest: Path) -> Mapping[str, Any]:
     return content
 
 
-def _listed(manifest: Path, content: Mapping[str, Any], split: str) -> Sequence[Mapping[str, Any]]:
-    """The manifest's entries of a split, at least one."""
+def listed_shards(manifest: Path, content: Mapping[str, Any], split: str) -> Sequence[Mapping[str, Any]]:
+    """The manifest's entries of a split, at least one.
+
+    Raises:
+        BadInputError: the split has no shards.
+    """
     splits = content.get("splits")
     splits = splits if isinstance(splits, dict) else {}
     listed = splits.get(split)
@@ -117,10 +133,14 @@ def _listed(manifest: Path, content: Mapping[str, Any], split: str) -> Sequence[
     return listed
 
 
-def _samples(
+def shard_samples(
     manifest: Path, folder: Path, shard: Mapping[str, Any]
 ) -> list[tuple[Mapping[str, Any], ShardMember | None]]:
-    """The (record, picture) pairs of a shard, checked against its entry in the manifest."""
+    """The (record, picture) pairs of a shard, checked against its entry in the manifest.
+
+    Raises:
+        BadInputError: the shard is not there, or not what the manifest says.
+    """
     try:
         path, num_samples, num_bytes = folder / shard["file"], int(shard["num_samples"]), int(shard["num_bytes"])
     except (KeyError, TypeError, ValueError) as error:

@@ -6,7 +6,7 @@ Shapes: N pictures of a batch, S x S pixels.
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,34 @@ def picture_batches(
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # else the loader takes its seed from torch's own generator
     )
+    yield from _checked(loader)
+
+
+def streamed_batches(
+    batches: Iterable[Sequence[tuple[int, Source]]], preprocess: Preprocess, num_workers: int = 0
+) -> Iterator[PictureBatch]:
+    """As picture_batches, of batches that are taken one by one, a few ahead of the pictures that come.
+
+    Args:
+        batches: of numbered sources; one may be empty.
+        preprocess: size, interpolation and resize mode.
+        num_workers: processes that decode; 0 decodes in this one.
+
+    Raises:
+        TaxaflowError: as picture_batches.
+    """
+    loader = DataLoader(
+        _DecodedSources(preprocess),
+        batch_sampler=batches,  # pyright: ignore[reportArgumentType]  # whatever it yields is passed to the dataset
+        num_workers=num_workers,
+        collate_fn=_collate,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),
+    )
+    yield from _checked(loader)
+
+
+def _checked(loader: DataLoader) -> Iterator[PictureBatch]:
     for image_NSSC, index_N, unreadable, error in loader:
         if error is not None:
             raise error
@@ -93,17 +121,30 @@ class _Decoded(Dataset):
 
     def __getitem__(self, index: int) -> _Sample:
         number = self.numbers[index]
-        source, how = self.sources[number], self.preprocess
-        try:
-            encoded = _read(source)
-            if not encoded:
-                return number, "empty file"
-            return number, eval_picture(encoded, how.image_size, how.interpolation, how.resize_mode)
-        except (UnreadableImageError, OSError) as error:
-            return number, reason_of(error)
-        except TaxaflowError as error:
-            # handed over as it is: the loader would wrap a raised one in the worker's trace
-            return number, error
+        return _decoded(number, self.sources[number], self.preprocess)
+
+
+class _DecodedSources(Dataset):
+    """Whatever it is asked for, by number and source instead of an index."""
+
+    def __init__(self, preprocess: Preprocess):
+        self.preprocess = preprocess
+
+    def __getitem__(self, numbered: tuple[int, Source]) -> _Sample:
+        return _decoded(*numbered, self.preprocess)
+
+
+def _decoded(number: int, source: Source, how: Preprocess) -> _Sample:
+    try:
+        encoded = _read(source)
+        if not encoded:
+            return number, "empty file"
+        return number, eval_picture(encoded, how.image_size, how.interpolation, how.resize_mode)
+    except (UnreadableImageError, OSError) as error:
+        return number, reason_of(error)
+    except TaxaflowError as error:
+        # handed over as it is: the loader would wrap a raised one in the worker's trace
+        return number, error
 
 
 def _read(source: Source) -> bytes:

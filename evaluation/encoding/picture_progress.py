@@ -19,19 +19,30 @@ def counted(batches: Iterable[PictureBatch], total: int, title: str | None) -> I
         total: number of pictures.
         title: of the bar; None shows none.
     """
-    with _bar(title, total) as advance:
+    with picture_bar(title, total) as advance:
         for batch in batches:
             yield batch
             advance(len(batch.index_N) + len(batch.unreadable))
 
 
 @contextmanager
-def _bar(title: str | None, total: int) -> Iterator[Callable[[int], None]]:
-    """Counts pictures on an updating line of stderr; nothing where that is no terminal."""
+def picture_bar(title: str | None, total: int | None) -> Iterator[Callable[[int], None]]:
+    """What counts pictures on an updating line of stderr, with their speed and the time left.
+
+    Args:
+        title: of the bar; None shows none. Nothing is shown where stderr is no terminal.
+        total: number of pictures; None where it is not known.
+    """
     if title is None or not sys.stderr.isatty():
         yield lambda count: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Speed(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda count: bar.advance(task, count)

@@ -117,18 +117,32 @@ def check_replaceable(out: Path, record: Mapping[str, Any]) -> None:
     Raises:
         BadInputError: it is of another model, or of the same one otherwise computed or on other rows.
     """
+    earlier_result(out, record)
+
+
+def earlier_result(out: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The record that is there in the place of this one; None if there is none, or a damaged or older file.
+
+    Args:
+        out: the folder of results.
+        record: as for `check_replaceable`.
+
+    Raises:
+        BadInputError: as check_replaceable.
+    """
     path = out / file_name(record)
     try:
         there = _read(path) if path.is_file() else None
     except BadInputError as error:
         _LOG.warning("%s; it is replaced", error)
-        return
+        return None
     wanted = json_able(record)
     differing = [name for name in _SAME if there is not None and there.get(name) != wanted.get(name)]
     if there is not None and _key(there) != _key(wanted):
         differing.insert(0, "model or task")
     if differing:
         raise BadInputError(f"{path} is there with another {differing[0]}; write to another folder (--out)")
+    return there
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:

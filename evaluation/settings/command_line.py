@@ -1,6 +1,7 @@
 """Flags made from the fields of a config: one parser for every command about models. No heavy imports."""
 
 import argparse
+import textwrap
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from evaluation.settings.option import Option, flag_of, nearest, options
 from taxonomy.errors import BadInputError
 
 Config = TypeVar("Config")
+
+_WIDTH = 118
+"""Columns of --help."""
 
 _STANDS_FOR = {int: "N", float: "X"}
 
@@ -112,9 +116,9 @@ def _parser(command: Command[Any]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=command.name,
         usage=f"{command.name} {command.usage}",
-        description=command.description,
+        description=textwrap.fill(command.description, _WIDTH),
         epilog=command.epilog,
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=118),
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=_WIDTH),
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
     )

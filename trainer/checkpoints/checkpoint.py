@@ -22,6 +22,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -264,7 +265,10 @@ def _save_tensors(value: Any, path: Path) -> None:
 
 
 def _load_tensors(path: Path) -> Any:
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise BadInputError(f"--resume {path}: is refused, since reading it could run code") from error
 
 
 def _sha256(path: Path) -> str:

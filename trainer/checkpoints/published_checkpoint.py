@@ -21,8 +21,9 @@ def epoch_file(epoch: int) -> str:
 def save_published(path: Path, content: CheckpointContent, epoch: int, run_name: str) -> None:
     """Write the dict {epoch, name, state_dict, optimizer, scaler, model_facts}; atomic.
 
-    `scaler` is there only with a GradScaler, `model_facts` (activation, mean and std, architecture) if the run's state
-    has them: weights alone tell none of these, and open_clip passes over the key.
+    `optimizer` is left out where its state is not known, `scaler` is there only with a GradScaler, `model_facts`
+    (activation, mean and std, architecture) if the run's state has them: weights alone tell none of these, and
+    open_clip passes over the key.
 
     Source: open_clip_train/main.py, whose own numbered files are not atomic. It resumes at the boundary of an epoch, so
     `epoch` counts whole ones.
@@ -34,8 +35,9 @@ def save_published(path: Path, content: CheckpointContent, epoch: int, run_name:
         "epoch": epoch,
         "name": run_name,
         "state_dict": dict(content.model_state),
-        "optimizer": dict(content.optimizer_state),
     }
+    if content.optimizer_state:
+        published["optimizer"] = dict(content.optimizer_state)
     if content.scaler_state is not None:
         published["scaler"] = dict(content.scaler_state)
     if "model_facts" in content.state:

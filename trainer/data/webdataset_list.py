@@ -103,6 +103,8 @@ def _check(url: str) -> None:
             raise BadInputError(f"--train-data: cannot open {url!r}; a path, or one of {', '.join(schemes)}")
     elif not path.is_file():
         hint = "; many shards are written as {000..099}, not with *" if "*" in url else ""
+        if (path / "manifest.json").is_file():
+            hint = f"; did you mean {path / 'manifest.json'}?"
         raise BadInputError(f"--train-data: there is no shard {url!r}{hint}")
 
 

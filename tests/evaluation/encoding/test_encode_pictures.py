@@ -346,7 +346,7 @@ def test_the_bar_counts_every_picture_and_is_silent_elsewhere(tmp_path, monkeypa
     image_features(rows, CountingEncoder())
     assert capsys.readouterr() == ("", "")
     counts = []
-    monkeypatch.setattr(module, "_bar", lambda title, total: Bar(counts, title, total))
+    monkeypatch.setattr(module, "picture_bar", lambda title, total: Bar(counts, title, total))
     image_features(rows, CountingEncoder(), EncodeOptions(batch_size=4), progress="birds")
     assert counts[0] == ("birds", 22) and sum(counts[1:]) == 22
 

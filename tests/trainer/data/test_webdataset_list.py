@@ -51,6 +51,12 @@ def test_what_cannot_be_understood_is_named(tmp_path, data, factors, resampled, 
     assert "\n" not in str(error.value)
 
 
+def test_a_datasets_folder_leads_to_its_manifest(tmp_path):
+    (tmp_path / "manifest.json").touch()
+    with pytest.raises(BadInputError, match=r"did you mean .*manifest\.json"):
+        expand_shards(str(tmp_path))
+
+
 def test_sha256_tells_names_order_and_weights_apart():
     lists = [ShardList(("a", "b")), ShardList(("b", "a")), ShardList(("ab",)), ShardList(("a", "b"), (1.0, 2.0))]
     assert len({shards.sha256 for shards in lists}) == len(lists)

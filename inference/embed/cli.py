@@ -1,0 +1,21 @@
+"""The embedding command: flags in, a folder of embeddings out. torch is imported when the pictures are known."""
+
+from collections.abc import Sequence
+
+from evaluation.cli import needed, set_up_logging
+from inference.embed.config import EmbedConfig, load
+from taxonomy.ending import ending
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Embed the pictures that the flags name."""
+    with ending(debug="--debug" in arguments):
+        config = load(arguments)
+        set_up_logging(config.debug)
+        _embed(config)
+
+
+def _embed(config: EmbedConfig) -> None:
+    inputs = config.open()
+    needed("inference.embed.out_folder").check_inputs(config, inputs)
+    needed("inference.embed.run").run_embed(config, inputs)

@@ -1,0 +1,79 @@
+"""What is written when all parts are there: failures.csv, and for npy the one array with its keys.
+
+All of it is read part by part and written in one go through, so that any number of pictures fits in memory.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from evaluation.results.whole_file import sync
+from inference.embed.out_folder import FAILURES, KEYS_FILE, NPY_FILE
+from inference.embed.parts import Parts
+from taxonomy.errors import WorkFailedError
+
+
+def write_failures(folder: Path, failures: Iterable[tuple[str, str]]) -> None:
+    """Write failures.csv: key and reason of every picture that could not be used.
+
+    Raises:
+        WorkFailedError: it could not be written.
+    """
+    with _whole(folder / FAILURES) as file:
+        file.write(_csv_line(("key", "reason")))
+        for failure in failures:
+            file.write(_csv_line(failure))
+
+
+def write_npy(folder: Path, parts: Parts, rows_of: Mapping[int, int]) -> None:
+    """Write embeddings.npy and keys.csv, whose rows are in the same order.
+
+    Args:
+        folder: of the run.
+        parts: all of them.
+        rows_of: number of each -> its embeddings.
+
+    Raises:
+        WorkFailedError: they could not be written, or a part is damaged.
+    """
+    about = parts.about
+    shape = (sum(rows_of.values()), about.embed_dim)
+    header = {"descr": np.dtype(about.dtype).str, "fortran_order": False, "shape": shape}
+    try:
+        with _whole(folder / NPY_FILE) as array, _whole(folder / KEYS_FILE) as keys:
+            np.lib.format.write_array_header_1_0(array, header)
+            keys.write(b"key\n")
+            for names, row_ND in parts.rows(sorted(rows_of)):
+                array.write(np.ascontiguousarray(row_ND, about.dtype).data)
+                keys.write(b"".join(_csv_line((name,)) for name in names))
+    except ValueError as error:
+        raise WorkFailedError(f"{error}; run the same command again") from error
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file that is under its name when the block ends, or as it was before."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+    except OSError as error:
+        raise WorkFailedError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _csv_line(values: Iterable[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue().encode()

@@ -1,0 +1,136 @@
+"""Rows into a file or onto stdout, in a stream: CSV, JSON lines or parquet. A file is there complete or not at all."""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from evaluation.results.whole_file import sync
+from inference.predict.rows import COLUMNS, REAL, WHOLE, Row
+from taxonomy.errors import WorkFailedError
+
+Write = Callable[[Sequence[Row]], None]
+"""Takes some rows."""
+
+_ROWS_OF_A_GROUP = 16_384
+"""Of a parquet file: what is held in memory."""
+
+
+@contextmanager
+def row_file(path: Path | None, format_: str) -> Iterator[Write]:
+    """What writes rows to a file, which appears when the block ends without an error; its folder is made.
+
+    Args:
+        path: of the file; None for stdout, which gets the rows as they come.
+        format_: "csv", "jsonl" or "parquet", which needs a path.
+
+    Raises:
+        WorkFailedError: it could not be written, as on a full disk.
+    """
+    writers = {"csv": _csv, "jsonl": _json_lines, "parquet": _parquet}
+    if path is None:
+        with _to_stdout(), writers[format_](sys.stdout) as write:
+            yield write
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with ExitStack() as open_files:
+        open_files.callback(_remove, temporary)
+        with _said(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            is_text = format_ != "parquet"
+            file = temporary.open("w", encoding="utf-8", newline="") if is_text else temporary.open("wb")
+            open_files.callback(_close, file)
+            writer = writers[format_](file)
+            write = writer.__enter__()
+        yield lambda rows: _checked(path, write, rows)
+        with _said(path):
+            writer.__exit__(None, None, None)
+            file.close()
+            sync(temporary)
+            temporary.replace(path)
+            sync(path.parent)
+
+
+def _close(file: IO) -> None:
+    with suppress(OSError):  # what could not be written was said
+        file.close()
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
+def _checked(path: Path, write: Write, rows: Sequence[Row]) -> None:
+    with _said(path):
+        write(rows)
+
+
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """The block, whose failures to write are said with the path."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkFailedError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _to_stdout() -> Iterator[None]:
+    """The block; a reader that has seen enough, as `head`, ends the command without a word."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+@contextmanager
+def _csv(file: IO) -> Iterator[Write]:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    yield lambda rows: writer.writerows(map(_short, rows))
+
+
+@contextmanager
+def _json_lines(file: IO) -> Iterator[Write]:
+    def write(rows: Sequence[Row]) -> None:
+        records = (dict(zip(COLUMNS, _short(row), strict=True)) for row in rows)
+        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+    yield write
+
+
+def _short(row: Row) -> list:
+    """The row, with numbers as short as those of float32 can be."""
+    return [float(f"{value:.9g}") if isinstance(value, float) else value for value in row]
+
+
+@contextmanager
+def _parquet(file: IO) -> Iterator[Write]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {WHOLE: pa.int32(), REAL: pa.float32()}
+    schema = pa.schema([(name, kinds.get(kind, pa.string())) for name, kind in COLUMNS.items()])
+    waiting: list[Row] = []
+
+    def flush() -> None:
+        columns = list(zip(*waiting, strict=True)) or [()] * len(COLUMNS)
+        arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+        writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        waiting.clear()
+
+    def write(rows: Sequence[Row]) -> None:
+        waiting.extend(rows)
+        if len(waiting) >= _ROWS_OF_A_GROUP:
+            flush()
+
+    with pq.ParquetWriter(file, schema) as writer:
+        yield write
+        flush()

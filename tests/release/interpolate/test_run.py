@@ -1,0 +1,197 @@
+"""A whole interpolation by its flags: figures as evaluation gives them, restart, what is written and what refused."""
+
+import json
+import re
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from evaluation import cli as eval_cli
+from evaluation.results.result import read_results
+from release.interpolate import cli, run
+from tests.release.interpolate.small_world import csv_of, write_model, write_world
+
+pytestmark = pytest.mark.torch
+
+ENDS = ["--from", "local-dir:start", "--to", "local-dir:trained"]
+CPU = ["--device", "cpu", "--workers", "0"]
+SETS = ["--folder", "seen", "--csv", "kept.csv"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    root = write_world(tmp_path_factory.mktemp("world"))
+    csv_of(root, "kept")
+    write_model(root / "quick", 3, {"quick_gelu": True})
+    write_model(root / "wide", 3, {"embed_dim": 8})
+    return root
+
+
+@pytest.fixture
+def folder(world, tmp_path, monkeypatch):
+    """A working folder without anything in it but the world's by links."""
+    monkeypatch.chdir(tmp_path)
+    for entry in world.iterdir():
+        (tmp_path / entry.name).symlink_to(entry)
+    for module in (cli, eval_cli):
+        monkeypatch.setattr(module, "set_up_logging", lambda debug: None)
+    return tmp_path
+
+
+def interpolated(*flags, out="out"):
+    cli.main([*ENDS, *CPU, "--out", out, *flags])
+    return Path(out)
+
+
+def weights(folder):
+    return load_file(Path(folder) / "open_clip_model.safetensors")
+
+
+def figures(record):
+    return {name: value for name, value in record.items() if name != "model"}
+
+
+def test_every_point_is_evaluated_and_the_best_one_saved(folder, capsys):
+    out = interpolated(*SETS, "--alphas", "1", "0", "0.5", "--choose-by", "csv_kept")
+    sweep = json.loads((out / "sweep.json").read_text())
+    printed = capsys.readouterr().out
+    records = {record["model"]["name"]: record for record in read_results(out / "results")}
+    assert len(read_results(out / "results")) == 6
+    assert sorted(records) == [f"start..trained alpha {alpha}" for alpha in ("0", "0.5", "1")]
+    (kept,) = [line for line in sweep["benchmarks"] if line["name"] == "csv_kept"]
+    shares = [metric["value"] for metric in kept["top1"]]
+    assert sweep["best"]["number"] == shares.index(max(shares)) and sweep["best"]["flatters"] is None
+    assert f"best: alpha {sweep['best']['alpha']:g}" in printed and "flatter" not in printed
+    for metric in kept["top1"]:
+        assert f"{100 * metric['value']:.1f} (" in printed
+    between = run.open_ends(run.InterpolateConfig(from_model="local-dir:start", to_model="local-dir:trained"))
+    expected = between.load(sweep["best"]["alpha"]).state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(out / "best").items())
+    assert len((out / "results" / "results.jsonl").read_text().splitlines()) == 3
+    assert (out / "sweep.html").is_file() and str(folder) not in (out / "sweep.json").read_text()
+
+
+def test_the_ends_have_the_figures_of_a_plain_evaluation(folder):
+    interpolated(*SETS, "--alphas", "0", "1")
+    for name in ("start", "trained"):
+        flags = ["--model", f"local-dir:{name}", "--taxon", "headline", *SETS, *CPU, "--out", f"plain_{name}"]
+        eval_cli.main(flags)
+        for plain in read_results(Path(f"plain_{name}")):
+            swept = [one for one in read_results(Path("out/results")) if one["model"]["hash"] == plain["model"]["hash"]]
+            (same,) = [one for one in swept if one["benchmark"] == plain["benchmark"]]
+            assert figures(same) == figures(plain)
+
+
+def test_what_is_evaluated_is_not_evaluated_again(folder, monkeypatch):
+    out = interpolated(*SETS)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    monkeypatch.setattr(run, "run", None)  # may not be called
+    interpolated(*SETS)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_sweep_that_was_stopped_goes_on_to_the_same_end(folder, monkeypatch, capsys):
+    whole = interpolated(*SETS, "--no-cache", out="whole")
+    evaluate, seen = run.run, []
+
+    def stop_at_the_fourth(benchmark, encoder, options):
+        seen.append(benchmark.name)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return evaluate(benchmark, encoder, options)
+
+    monkeypatch.setattr(run, "run", stop_at_the_fourth)
+    with pytest.raises(SystemExit) as end:
+        interpolated(*SETS, "--no-cache", out="again")
+    assert end.value.code == 130 and not Path("again/best").exists()
+    monkeypatch.setattr(run, "run", lambda *given: (seen.append(given[0].name), evaluate(*given))[1])
+    interpolated(*SETS, "--no-cache", out="again")
+    assert len(seen) == 4 + 10 - 3
+    assert (whole / "sweep.json").read_bytes() == Path("again/sweep.json").read_bytes()
+    for path in (whole / "results").glob("*.json"):
+        assert path.read_bytes() == (Path("again/results") / path.name).read_bytes()
+
+
+def test_a_damaged_result_is_made_anew(folder):
+    out = interpolated("--folder", "seen", "--alphas", "0", "1")
+    victim = next(iter((out / "results").glob("*.json")))
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[: len(whole) // 2])
+    interpolated("--folder", "seen", "--alphas", "0", "1")
+    assert victim.read_bytes() == whole
+
+
+def test_without_benchmarks_the_points_are_written_and_nothing_else(folder, capsys):
+    out = interpolated("--alphas", "0", "0.25", "1")
+    assert sorted(path.name for path in out.iterdir()) == ["alpha_0.0", "alpha_0.25", "alpha_1.0", "config.toml"]
+    for alpha, end in (("0.0", "start"), ("1.0", "trained")):
+        made, own = weights(out / f"alpha_{alpha}"), weights(end)
+        assert all(torch.equal(made[name], tensor) for name, tensor in own.items())
+    record = json.loads((out / "alpha_0.25" / "taxaflow.json").read_text())
+    assert record["interpolated"] == {"from": "start", "to": "trained", "alpha": 0.25}
+    model = open_clip.create_model(f"local-dir:{out / 'alpha_0.25'}")
+    expected = torch.lerp(weights("start")["visual.proj"], weights("trained")["visual.proj"], 0.25)
+    assert torch.equal(model.visual.proj.detach(), expected)
+    assert capsys.readouterr().out.count("written: ") == 3
+
+
+def test_all_points_can_be_saved(folder):
+    out = interpolated("--folder", "seen", "--alphas", "0", "0.5", "--save-all")
+    assert {"alpha_0.0", "alpha_0.5", "best"} <= {path.name for path in out.iterdir()}
+
+
+def test_a_choice_by_all_that_is_shown_is_said_to_flatter(folder, capsys):
+    interpolated("--folder", "seen", "--alphas", "0", "1")
+    assert "flatter" in capsys.readouterr().out
+    assert "flatter" in Path("out/sweep.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--to", "local-dir:quick"], "--from uses gelu .* --to quickgelu"),
+        (["--to", "local-dir:wide"], "different architectures .*embed_dim 16 against 8"),
+        (["--to", "local-dir:start"], "same weights"),
+        (["--to", "local-dir:nowhere"], "nowhere"),
+        (["--to", "nothing"], "--to nothing: no such file or folder; for a tag"),
+        (["--alphas", "0", "1.5"], "--alphas 1.5"),
+        (["--alphas", "-0.5"], "--alphas -0.5"),
+        (["--folder", "nowhere"], "--folder nowhere: no such folder"),
+        (["--folder", "seen", "--choose-by", "fungi"], "--choose-by fungi: evaluated here are folder_seen"),
+        (["--folder", "seen", "--taxon", "genus"], "genus"),
+        (["--folder", "seen", "--prompts", "taxon"], "has no caption of kind taxon"),
+        (["--precision", "amp"], "--precision amp needs CUDA"),
+        (["--out", "kept.csv"], "is a file"),
+        (["--lifestage"], "unknown flag --lifestage; did you mean --lifestages"),
+    ],
+)
+def test_what_is_wrong_is_refused_in_one_line_before_anything_is_written(folder, capsys, flags, expected):
+    before = sorted(folder.iterdir())
+    with pytest.raises(SystemExit) as end:
+        interpolated(*flags)
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert said.startswith("taxaflow: ") and said.count("\n") == 1
+    assert re.search(expected, said), said
+    assert sorted(folder.iterdir()) == before
+
+
+def test_results_of_other_settings_are_not_mixed_in(folder, capsys):
+    interpolated("--folder", "seen", "--alphas", "0", "1")
+    before = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
+    with pytest.raises(SystemExit) as end:
+        interpolated("--folder", "seen", "--alphas", "0", "1", "--precision", "amp_bf16")
+    assert end.value.code == 2 and "another precision" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()} == before
+
+
+def test_pictures_none_of_which_can_be_read_fail_in_one_line(folder, capsys):
+    (folder / "broken" / "Amanita muscaria").mkdir(parents=True)
+    (folder / "broken" / "Amanita muscaria" / "0.png").write_bytes(b"x")
+    with pytest.raises(SystemExit) as end:
+        interpolated("--folder", "broken", "--alphas", "0", "1")
+    assert end.value.code == 1
+    assert "not one picture could be read of folder_broken" in capsys.readouterr().err

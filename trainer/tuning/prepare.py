@@ -1,0 +1,125 @@
+"""A search made ready: flags, recipe and dataset are checked before Ray starts and before anything is written."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evaluation.benchmarks.shards import open_shards
+from taxonomy.errors import BadInputError
+from trainer.settings import config as train_settings
+from trainer.settings.config import TrainConfig
+from trainer.tuning.config import TuneConfig
+from trainer.tuning.rungs import Schedule, make_schedule
+from trainer.tuning.search_folder import SearchFolder, compared, sha256
+from trainer.tuning.space import DEFAULT, NAMES, Space, make_space
+from trainer.tuning.trial_folder import Result
+from trainer.tuning.trial_run import Spec
+
+_SPLITS = ("val", "test")
+_PLACES = ("out", "train_data", "recipe", "address", "cpus_per_trial", "gpus_per_trial", "keep_checkpoints", "debug")
+"""Settings of a search that may differ when it is started again; data and recipe are compared by content."""
+
+_TRIALS_OWN = ("--name", "--logs", "--resume", "--resume-at", "--val-data", "--dataset-type")
+_SAVES = 10
+"""Checkpoints in the course of a trial, at least: what a kill costs at most is a tenth of it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """A search, checked.
+
+    Attributes:
+        config: its settings.
+        folder: OUT.
+        base: the trainer's settings as the recipe and flags give them.
+        shared: the same, with evaluations and checkpoints as the search needs them.
+        space: what is searched.
+        schedule: of all trials.
+    """
+
+    config: TuneConfig
+    folder: SearchFolder
+    base: TrainConfig
+    shared: TrainConfig
+    space: Space
+    schedule: Schedule
+
+    @property
+    def specs(self) -> list[Spec]:
+        """All trials in their order."""
+        return [
+            Spec(
+                trials=str(self.folder.path / "trials"),
+                number=number,
+                settings=self.space.trial(number, self.config.seed),
+                base=str(self.folder.base),
+                metric=self.config.metric,
+                total_steps=self.schedule.total_steps,
+                folder=str(Path.cwd()),
+                environment={"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")},
+            )
+            for number in range(self.config.trials)
+        ]
+
+    def settings(self) -> dict[str, Any]:
+        """What another start of the search must have in common with this one."""
+        own = {name: value for name, value in dataclasses.asdict(self.config).items() if name not in _PLACES}
+        ends = {
+            f"{name}_{end}": value for name in NAMES for end, value in zip(_ENDS, self.space.ranges[name], strict=True)
+        }
+        return own | ends | {"train_data_sha256": sha256(self.config.manifest)}
+
+    def about(self, best: Result | None, comparison: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What the page says beside the trials."""
+        config = self.config
+        return {
+            "metric": config.metric,
+            "recipe": Path(config.recipe or "").name,
+            "seed": config.seed,
+            "scheduler": config.scheduler,
+            "num_trials": config.trials,
+            "best": None if best is None else best.trial,
+            "default": DEFAULT,
+            "space": self.space.about(),
+            "comparison": comparison and comparison["difference"],
+        }
+
+
+_ENDS = ("low", "high")
+
+
+def prepare(config: TuneConfig, trainers: Sequence[str]) -> Search:
+    """The search that the settings and the trainer's flags describe; nothing is written.
+
+    Raises:
+        BadInputError: a flag, the recipe or the dataset cannot be used, or the folder is another search's.
+    """
+    for word in trainers:
+        if (flag := word.split("=")[0]) in _TRIALS_OWN:
+            raise BadInputError(f"{flag} is not supported: trials have their own; --out says where they go")
+    given = ["--recipe", config.recipe or "", "--train-data", str(config.manifest), "--dataset-type", "shards"]
+    base = train_settings.load([*given, *trainers])
+    manifest = _checked_manifest(config)
+    schedule = make_schedule(config, base, manifest)
+    space = make_space(config, dataclasses.asdict(base))
+    save_steps = min(base.save_steps or schedule.total_steps, -(-schedule.total_steps // _SAVES))
+    changes = {"zeroshot_frequency": schedule.epochs_between, "save_steps": save_steps, "keep_last": 1}
+    shared = dataclasses.replace(base, **changes)
+    search = Search(config, SearchFolder(config.out_dir), base, shared, space, schedule)
+    search.folder.check(search.settings(), compared(dataclasses.asdict(shared)))
+    return search
+
+
+def _checked_manifest(config: TuneConfig) -> Mapping[str, Any]:
+    """The manifest of a dataset that has all that a search needs."""
+    for split in _SPLITS:
+        try:
+            open_shards(config.manifest, split)
+        except BadInputError as error:
+            words = str(error).replace("--shards", "--train-data", 1)
+            why = "trials are chosen on val, the best is compared on test"
+            raise BadInputError(words if split not in words else f"{words}; {why}") from error
+    return json.loads(config.manifest.read_bytes())

@@ -1,0 +1,94 @@
+"""Ray for as long as a search needs it: its own processes on this machine, or a running cluster."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from taxonomy.errors import BadInputError, WorkFailedError
+from trainer.tuning.config import TuneConfig
+from trainer.tuning.leftovers import make_temporary, remove_leftovers
+
+_STORE_BYTES = 80 * 2**20
+"""Ray's least: nothing but settings and figures goes through its object store."""
+
+_TRIES = 3
+"""Ray gives itself 30 s to start, which is little on a machine that is busy."""
+
+
+@contextmanager
+def session(config: TuneConfig) -> Iterator[int]:
+    """Ray for as long as the block lasts; gives the CPUs of a trial. Afterwards nothing of it is left.
+
+    Raises:
+        BadInputError: no cluster answers, or no machine has what a trial takes.
+        WorkFailedError: Ray cannot be started here.
+    """
+    for name in ("ray", "ray.tune", "ray.train"):
+        logging.getLogger(name).setLevel(logging.DEBUG if config.debug else logging.CRITICAL)
+    remove_leftovers(config.out_dir)
+    try:
+        if config.address is None:
+            _start_here(config)
+            yield config.cpus_per_trial or _cpus()
+        else:
+            _connect(config)
+            yield config.cpus_per_trial or 1
+    finally:
+        ray.shutdown()
+        remove_leftovers(config.out_dir)
+
+
+def _start_here(config: TuneConfig) -> None:
+    """Start Ray's processes on this machine."""
+    if (config.cpus_per_trial or 1) > _cpus():
+        raise BadInputError(f"--cpus-per-trial {config.cpus_per_trial}: this machine has {_cpus()}")
+    for attempt in range(1, _TRIES + 1):
+        remove_leftovers(config.out_dir)
+        temporary = make_temporary(config.out_dir)
+        try:
+            ray.init(
+                address="local",
+                num_cpus=_cpus(),
+                include_dashboard=False,
+                object_store_memory=_STORE_BYTES,
+                log_to_driver=config.debug,
+                logging_level=logging.INFO if config.debug else logging.CRITICAL,
+                _temp_dir=str(temporary),
+            )
+            break
+        except Exception as error:  # Ray raises a plain one where it takes too long
+            ray.shutdown()
+            if attempt == _TRIES:
+                reason = " ".join(str(error).split())[:300]
+                raise WorkFailedError(f"Ray could not be started in {_TRIES} attempts: {reason}") from error
+    if config.gpus_per_trial > (there := ray.cluster_resources().get("GPU", 0)):
+        raise BadInputError(f"--gpus-per-trial {config.gpus_per_trial}: this machine has {there:.0f}")
+
+
+def _connect(config: TuneConfig) -> None:
+    """Join a running cluster."""
+    try:
+        ray.init(
+            address=config.address,
+            log_to_driver=config.debug,
+            logging_level=logging.INFO if config.debug else logging.CRITICAL,
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise BadInputError(
+            f"--address {config.address}: no Ray cluster answers there ({' '.join(str(error).split())[:200]}); start "
+            "one with `ray start --head`, or leave --address out"
+        ) from error
+    cpus, gpus = config.cpus_per_trial or 1, config.gpus_per_trial
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(one.get("CPU", 0) >= cpus and one.get("GPU", 0) >= gpus for one in machines):
+        raise BadInputError(
+            f"--address {config.address}: no machine of the cluster has {cpus} CPUs and {gpus} GPUs, which a trial "
+            "takes by --cpus-per-trial and --gpus-per-trial"
+        )
+
+
+def _cpus() -> int:
+    return os.cpu_count() or 1
