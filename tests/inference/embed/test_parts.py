@@ -105,6 +105,7 @@ def cut(path: Path) -> None:
         lambda path: path.write_bytes(b"PAR1 and other words"),
         lambda path: path.write_bytes(path.read_bytes().replace(b'"num_pictures": 5', b'"num_pictures": 4')),
         lambda path: path.write_bytes(path.with_name("part-00001.parquet").read_bytes()),
+        lambda path: Parts(path.parent, ABOUT).write(0, batch(0, 4, {2})),
         lambda path: pq.write_table(pq.read_table(path).replace_schema_metadata({}), path),
     ],
 )
