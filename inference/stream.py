@@ -65,7 +65,7 @@ def embedded(
     first = list(islice(found, 1))  # photos of URLs are fetched now, with a bar of their own
     taken = _Taken(chain(first, found), batch_size)
     batches = streamed_batches(taken, encoder.preprocess, num_workers)
-    with picture_bar(title, total) as advance, _shared_with_workers():
+    with picture_bar(title, total) as advance, _shared_with(num_workers):
         for batch in batches if num_workers else _one_ahead(batches):
             done = _embed(taken.waiting.popleft(), batch, encoder)
             yield done
@@ -73,8 +73,11 @@ def embedded(
 
 
 @contextmanager
-def _shared_with_workers() -> Iterator[None]:
+def _shared_with(num_workers: int) -> Iterator[None]:
     """Memory that workers share with this process stays so: the garbage collector would write to all of it."""
+    if not num_workers:
+        yield
+        return
     gc.collect()
     gc.freeze()
     try:

@@ -17,8 +17,8 @@ from inference.inputs.picture import Inputs, Picture, text_of
 from inference.inputs.walk import SUFFIXES, Found, Walk
 from taxonomy.errors import BadInputError, WorkFailedError
 
-_CHUNK_BYTES = 1 << 12
-"""Of the compressed list: a thousand times that at most when it is read."""
+_AT_ONCE_BYTES = 1 << 15
+"""Of the list, read and unpacked."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,7 +97,8 @@ class _Listing:
     def _lines(self) -> Iterator[bytes]:
         """Of a reader of its own, so that several may go through it at once."""
         unpress, offset, rest = zlib.decompressobj(), 0, b""
-        while chunk := os.pread(self._file.fileno(), _CHUNK_BYTES, offset):
-            offset += len(chunk)
-            *lines, rest = (rest + unpress.decompress(chunk)).split(b"\n")
+        while chunk := unpress.unconsumed_tail or os.pread(self._file.fileno(), _AT_ONCE_BYTES, offset):
+            offset += 0 if unpress.unconsumed_tail else len(chunk)
+            *lines, rest = (rest + unpress.decompress(chunk, _AT_ONCE_BYTES)).split(b"\n")
             yield from lines
+        yield from (rest + unpress.flush()).split(b"\n")[:-1]

@@ -1,6 +1,7 @@
 """Files and folders as a stream that is always the same, remembers what was there, and fits in little memory."""
 
 import os
+import random
 import tracemalloc
 from pathlib import Path
 
@@ -117,16 +118,30 @@ def test_pictures_are_named_in_one_way(given, says):
         open_inputs(given.pop("words", []), **given)
 
 
+def listing(names: list[str]) -> _Listing:
+    made = _Listing()
+    for name in names:
+        made.add(Found(name))
+    made.finish()
+    return made
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 100, 999, 30_000])
+def test_a_list_of_any_length_comes_back_whole(number):
+    draw = random.Random(number)
+    for names in (
+        [f"photos/{one:06d}.jpg" for one in range(number)],
+        ["".join(draw.choices('abcdefgh0123\n"\\é', k=draw.randrange(1, 80))) for _ in range(number)],
+    ):
+        assert [one.key for one in listing(names).pictures()] == names
+
+
 def test_memory_does_not_grow_with_the_number_of_pictures():
     peaks = []
     for number in (1000, 40_000):
-        listing = _Listing()
-        for one in range(number):
-            listing.add(Found(f"photos/a_picture_with_a_name_of_some_length_{one:06d}.jpg"))
-        listing.finish()
+        made = listing([f"photos/a_picture_with_a_name_of_some_length_{one:06d}.jpg" for one in range(number)])
         tracemalloc.start()
-        assert sum(1 for _ in listing.pictures()) == number
+        assert sum(1 for _ in made.pictures()) == number
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        listing.close()
     assert peaks[1] < peaks[0] + 100_000
