@@ -120,7 +120,7 @@ def write_random_model(name: str, folder: Path) -> None:
     import torch
 
     from evaluation.model import ModelRequest, build_model
-    from release.export.write_folder import write_folder
+    from release.folder.write_folder import write_folder
 
     torch.manual_seed(0)
     write_folder(*build_model(ModelRequest(name)), folder)

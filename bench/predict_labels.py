@@ -93,8 +93,8 @@ def fill_cache(work: Path, width: int) -> None:
 
     from evaluation.model import ModelRequest
     from evaluation.open_encoder import open_encoder
-    from inference.predict.label_cache import CacheEntry
-    from inference.predict.list_cache import open_list
+    from inference.label_embeddings.cache import CacheEntry
+    from inference.labels.list_cache import open_list
 
     found = open_list(work / "labels.parquet", work / "cache")
     encoder = open_encoder(ModelRequest(f"local-dir:{work / 'model'}"), torch.device("cpu"))
@@ -113,11 +113,11 @@ def _random_rows(num_rows: int, width: int) -> Iterator[np.ndarray]:
 
 def measure_answer(work: Path, what: str) -> list[Figure]:
     """From an encoded picture to its rows, and exactness."""
-    from inference.predict.list_cache import open_list
+    from inference.label_embeddings.vector_file import map_vectors
+    from inference.labels.list_cache import open_list
     from inference.predict.predictor import Predictor, Question
     from inference.predict.rows import Rows
     from inference.predict.scores import Candidates
-    from inference.predict.vector_file import map_vectors
 
     found = open_list(work / "labels.parquet", work / "cache")
     folder = Path((work / "entry.txt").read_text())

@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from inference.labels.lineage_groups import Groups
 from inference.predict.guess import FROM_DEEPEST, LABEL, Guess
-from inference.predict.lineage_groups import Groups
 from inference.predict.scores import Candidates, best_probabilities, cosines, exact_best
 
 

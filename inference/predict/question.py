@@ -8,12 +8,12 @@ import numpy as np
 
 from evaluation.protocols import DEFAULT
 from inference.inputs.picture import Inputs
+from inference.label_embeddings.embed_labels import read_about
+from inference.label_embeddings.texts import check_texts
+from inference.labels.list_cache import LabelList, open_list
+from inference.labels.taxon_list import labels_under, read_taxa
 from inference.predict.config import PredictConfig
 from inference.predict.guess import LABEL
-from inference.predict.label_embeddings import read_about
-from inference.predict.label_texts import check_texts
-from inference.predict.list_cache import LabelList, open_list
-from inference.predict.taxon_list import labels_under, read_taxa
 from taxonomy.errors import BadInputError
 
 _LOG = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from inference.labels.labels import Labels
+from inference.labels.lineage_groups import Groups
 from inference.predict.guess import LABEL, Guess
-from inference.predict.labels import Labels
-from inference.predict.lineage_groups import Groups
 from taxonomy.ranks import RANKS
 
 TEXT, WHOLE, REAL = "text", "whole number", "number"

@@ -5,8 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 from evaluation.encoding.encoder import OpenClipEncoder
+from inference.label_embeddings.embed_labels import LabelEmbeddings, embed_labels, read_label_embeddings
 from inference.predict.config import PredictConfig
-from inference.predict.label_embeddings import LabelEmbeddings, embed_labels, read_label_embeddings
 from inference.predict.predictor import Predictor, Question
 from inference.predict.question import OpenQuestion
 from inference.predict.row_files import row_file

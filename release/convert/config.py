@@ -10,7 +10,7 @@ from evaluation.loading.facts import HUB, LOCAL
 from evaluation.settings.command_line import Command
 from evaluation.settings.option import flag_of, option, options
 from evaluation.settings.path_checks import check_file
-from release.export.whole_folder import check_out
+from release.folder.whole_folder import check_out
 from taxonomy.errors import BadInputError
 
 _MODEL, _PIXELS, _OUT = "Model", "Pictures", "Output"

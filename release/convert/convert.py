@@ -11,14 +11,14 @@ from evaluation.loading.fingerprint import model_hash
 from evaluation.loading.origin import find_origin
 from evaluation.loading.weights import read_pickled, read_weights
 from evaluation.model import ModelRequest, build_model
+from release.card.card_facts import CardFacts, RunRecord
+from release.card.collect import collect_card_facts
+from release.card.words import one_line
+from release.card.write_card import write_card
 from release.convert.config import ConvertConfig
 from release.convert.fitting_models import fitting_models
-from release.export.card import write_card
-from release.export.card_facts import CardFacts, RunRecord
-from release.export.card_words import one_line
-from release.export.collect_card_facts import collect_card_facts
-from release.export.whole_folder import whole_folder
-from release.export.write_folder import check_can_be_exported, record_of, write_model
+from release.folder.whole_folder import whole_folder
+from release.folder.write_folder import check_can_be_exported, record_of, write_model
 from taxonomy.errors import BadInputError
 
 KNOWN_ACTIVATIONS = (

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> None:
         set_up_logging(config.debug)
         if not config.debug:
             logging.getLogger("release").setLevel(logging.INFO)  # what takes its time
-        labels = needed("inference.predict.labels").read_labels(Path(config.labels)) if config.labels else None
+        labels = needed("inference.labels.labels").read_labels(Path(config.labels)) if config.labels else None
         repository = _repository(config)
         needed("release.export.export").run(config, labels, repository)
 

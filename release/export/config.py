@@ -14,7 +14,7 @@ from evaluation.settings.command_line import Command
 from evaluation.settings.model_settings import ModelSettings
 from evaluation.settings.option import flag_of, option
 from evaluation.settings.path_checks import check_can_be_made, check_file, check_folder
-from release.export.whole_folder import check_out
+from release.folder.whole_folder import check_out
 from taxonomy.errors import BadInputError
 
 FOLDER, PUBLISHED, ONNX = "folder", "pt", "onnx"

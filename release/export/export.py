@@ -10,19 +10,19 @@ from evaluation.cli import needed
 from evaluation.encoding.encoder import OpenClipEncoder
 from evaluation.loading.facts import HUB, LOCAL, WEIGHTS_FILE, newest_checkpoint
 from evaluation.loading.origin import find_origin
-from release.export.card import write_card
-from release.export.card_facts import CardFacts
-from release.export.collect_card_facts import collect_card_facts
+from release.card.card_facts import CardFacts
+from release.card.collect import collect_card_facts
+from release.card.write_card import write_card
 from release.export.config import ONNX, PUBLISHED, ExportConfig, no_weights
 from release.export.image_encoder import write_image_encoder
 from release.export.published_file import read_progress, write_published_file
-from release.export.whole_folder import whole_folder
-from release.export.write_folder import check_can_be_exported, record_of, write_model
+from release.folder.whole_folder import whole_folder
+from release.folder.write_folder import check_can_be_exported, record_of, write_model
 from taxonomy.errors import BadInputError
 from trainer.checkpoints.checkpoint import damage, step_of
 
 if TYPE_CHECKING:
-    from inference.predict.labels import Labels
+    from inference.labels.labels import Labels
     from release.export.push import Repository
 
 CARD_FILE = "README.md"
@@ -117,7 +117,7 @@ def file_name(label: str) -> str:
 
 
 def _write_labels(folder: Path, config: ExportConfig, encoder: OpenClipEncoder, labels: "Labels") -> str:
-    embeddings = needed("inference.predict.label_embeddings")
+    embeddings = needed("inference.label_embeddings.embed_labels")
     cache = Path(config.cache_dir) if config.cache_dir else None
     made = embeddings.embed_labels(labels, config.prompt_set, encoder, cache, title="labels")
     embeddings.write_label_embeddings(folder, made)

@@ -11,7 +11,7 @@ from open_clip import list_models
 
 from evaluation.loading.facts import HUB, ModelFacts
 from evaluation.loading.weights import read_pickled
-from release.export.write_folder import public_facts
+from release.folder.write_folder import public_facts
 from taxonomy.errors import BadInputError
 from trainer.checkpoints.checkpoint import CheckpointContent, load, step_of
 from trainer.checkpoints.published_checkpoint import save_published

@@ -16,7 +16,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ge
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.utils import disable_progress_bars
 
-from release.export.whole_folder import RECORD, read_record
+from release.folder.whole_folder import RECORD, read_record
 from taxonomy.errors import BadInputError, WorkFailedError
 
 _HTTP_ERRORS: tuple[type[BaseException], ...] = HfHubHTTPError.__bases__

@@ -15,7 +15,7 @@ from evaluation.settings.config_checks import DATA_FIELDS, PUBLISHED_FLAGS, chec
 from evaluation.settings.model_settings import ModelSettings
 from evaluation.settings.option import flag_of, option, options
 from evaluation.settings.path_checks import check_can_be_made
-from release.export.whole_folder import check_out
+from release.folder.whole_folder import check_out
 from taxonomy.errors import BadInputError
 from taxonomy.toml_text import to_toml
 

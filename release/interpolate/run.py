@@ -25,7 +25,7 @@ from evaluation.results.result import earlier_result
 from evaluation.results.whole_file import write_whole
 from evaluation.run_config import CONFIG_FILE, check_tasks, options_of
 from evaluation.run_options import RunOptions
-from release.export.write_folder import check_can_be_exported, write_folder
+from release.folder.write_folder import check_can_be_exported, write_folder
 from release.interpolate.choice import Point, choose_point, lines_of
 from release.interpolate.config import RESULTS, InterpolateConfig
 from release.interpolate.ends import Ends, open_ends

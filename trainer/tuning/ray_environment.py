@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from pathlib import Path
 
 _ALWAYS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -26,4 +27,12 @@ def set_up(is_alone: bool) -> None:
         own["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on Linux, too, what makes its address the loopback one
         if "RAY_AUTH_MODE" not in os.environ:
             own |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    elif _has_token():
+        own["RAY_AUTH_MODE"] = "token"  # as `ray start` does then
     os.environ |= {name: value for name, value in own.items() if name not in os.environ}
+
+
+def _has_token() -> bool:
+    """Whether there is a cluster's secret where Ray looks for it."""
+    is_given = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
+    return is_given or (Path.home() / ".ray" / "auth_token").is_file()

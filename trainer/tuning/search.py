@@ -1,5 +1,6 @@
 """The search itself: Ray Tune runs the trials that are not done, here or on a cluster, until it is asked to stop."""
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -89,7 +90,9 @@ def search(
             _tuner(config, specs, cpus_per_trial, _scheduler(config, done, schedule), watch).fit()
     except tune.TuneError as error:
         raise WorkFailedError(f"Ray Tune failed: {' '.join(str(error).split())[:300]}") from error
-    except SystemExit:  # what Ray makes of a SIGTERM while it starts
+    except SystemExit as error:
+        if error.code != signal.SIGTERM:  # what Ray makes of that while it starts
+            raise WorkFailedError("Ray ended itself; --debug shows more") from error
         asked.to_stop = True
     _wait_until_saved([spec.files for spec in specs])
     if watch.refused is not None:

@@ -22,13 +22,13 @@ from evaluation.model import ModelRequest, instantiate
 from evaluation.open_encoder import open_encoder
 from evaluation.results.predictions_file import predictions_path, read_predictions
 from evaluation.results.result import file_name
+from inference.label_embeddings.embed_labels import embed_labels, write_label_embeddings
+from inference.labels.labels import read_labels
 from inference.predict import cli
-from inference.predict.label_embeddings import embed_labels, write_label_embeddings
-from inference.predict.labels import read_labels
 from inference.predict.rows import COLUMNS
 from taxonomy.ranks import RANKS
 from tests.evaluation.small_models import SMALL
-from tests.inference.predict.lists import HEADER, ROWS, write_list
+from tests.inference.labels.lists import HEADER, ROWS, write_list
 
 pytestmark = pytest.mark.torch
 

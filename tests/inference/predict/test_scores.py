@@ -8,7 +8,7 @@ import inference.predict.scores as module
 from evaluation.encoding.features import Features
 from evaluation.scoring.guess import guess
 from evaluation.scoring.rollup_sums import Rollup
-from inference.predict.lineage_groups import Groups
+from inference.labels.lineage_groups import Groups
 from inference.predict.predictor import LABEL, Predictor, Question
 from inference.predict.scores import Candidates, cosines, error_bound, exact_best
 

@@ -7,9 +7,9 @@ import torch
 from open_clip import CLIP, create_model_from_pretrained
 from open_clip.factory import _MODEL_CONFIG_PATHS, _rescan_model_configs, get_model_config
 
+from release.card.card_facts import read_facts
 from release.convert.cli import main
 from release.convert.fitting_models import fitting_models
-from release.export.card_facts import read_facts
 from tests.evaluation.small_models import SMALL, changed
 from tests.release.convert import published_files
 from tests.release.export.small_checkpoints import small_model as model_of_ours

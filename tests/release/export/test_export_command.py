@@ -12,12 +12,12 @@ import torch
 
 from evaluation.encoding.encoder import OpenClipEncoder
 from evaluation.model import ModelRequest, build_model, get_tokenizer
-from inference.predict.label_embeddings import read_label_embeddings
+from inference.label_embeddings.embed_labels import read_label_embeddings
 from release.export import image_encoder
 from release.export.cli import main
 from release.export.export import file_name
-from release.export.write_folder import open_clip_config
-from tests.release.export.conftest import SPECIES, Released
+from release.folder.write_folder import open_clip_config
+from tests.release.conftest import SPECIES, Released
 from tests.release.export.small_checkpoints import small_checkpoint, small_model
 
 pytestmark = pytest.mark.torch

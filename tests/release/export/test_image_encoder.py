@@ -19,7 +19,7 @@ from release.export import image_encoder
 from release.export.image_encoder import describe, largest_difference, write_image_encoder
 from taxonomy.errors import WorkFailedError
 from tests.evaluation.small_models import SMALL, changed
-from tests.release.export.conftest import Released
+from tests.release.conftest import Released
 from tests.release.export.small_checkpoints import photos, small_model
 
 pytestmark = pytest.mark.torch

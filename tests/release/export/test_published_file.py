@@ -12,9 +12,9 @@ import torch
 from evaluation.loading.fingerprint import model_hash
 from evaluation.model import ModelRequest, build_model
 from release.export.published_file import Progress, plain, read_progress, write_published_file
-from release.export.write_folder import open_clip_config
+from release.folder.write_folder import open_clip_config
 from taxonomy.errors import BadInputError
-from tests.release.export.conftest import Released
+from tests.release.conftest import Released
 from tests.release.export.small_checkpoints import small_checkpoint, small_model
 from tests.trainer.run_here import run_here
 from tests.trainer.small_runs import checkpoint_of, write_data, write_recipe

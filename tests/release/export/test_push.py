@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from release.export.push import Repository, check_token, push
-from release.export.whole_folder import whole_folder
+from release.folder.whole_folder import whole_folder
 from taxonomy.errors import BadInputError, WorkFailedError
 from tests.release.export.hub_stand_in import READ_ONLY, TOKEN, Hub, hub_stand_in
 

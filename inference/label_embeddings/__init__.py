@@ -1,0 +1,1 @@
+"""Labels to unit vectors, kept by model, prompts and list."""

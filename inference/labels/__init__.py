@@ -1,0 +1,1 @@
+"""What pictures can be: lists of taxa, their lineages and restrictions."""

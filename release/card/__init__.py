@@ -1,0 +1,1 @@
+"""What a run recorded, as a model card."""

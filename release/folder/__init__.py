@@ -1,0 +1,1 @@
+"""A folder that open_clip loads, there whole or not at all."""
