@@ -268,6 +268,7 @@ def test_a_side_is_run_in_a_process_of_its_own(tmp_path):
         train_device.run_side(tmp_path, "taxaflow", "no-such-model", [4], ["--device", "cpu"])
 
 
+@pytest.mark.long
 def test_the_whole(work, shards, capsys, monkeypatch):
     monkeypatch.setattr("bench.train.accelerator_is_there", lambda: False)
     arguments = ["--work", str(work), "--photos", "60", "--edge-px", str(EDGE_PX), "--batch-size", "10"]

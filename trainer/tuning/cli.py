@@ -3,9 +3,10 @@
 import importlib.util
 from collections.abc import Sequence
 
-from evaluation.cli import needed, set_up_logging
+from evaluation.cli import set_up_logging
 from taxonomy.ending import ending
 from taxonomy.errors import BadInputError
+from taxonomy.needed import needed
 from trainer.tuning.config import load
 
 
@@ -17,5 +18,5 @@ def main(arguments: Sequence[str]) -> None:
             if importlib.util.find_spec(package) is None:
                 raise BadInputError(f"tuning needs the package {package}: pip install 'taxaflow[{extra}]'")
         set_up_logging(config.debug)
-        search = needed("trainer.tuning.prepare").prepare(config, trainers)
-        needed("trainer.tuning.tune").run(search)
+        search = needed("trainer.tuning.prepare", "tuning", "tune").prepare(config, trainers)
+        needed("trainer.tuning.tune", "tuning", "tune").run(search)

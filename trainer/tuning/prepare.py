@@ -12,6 +12,7 @@ from taxonomy.errors import BadInputError
 from trainer.settings import config as train_settings
 from trainer.settings.config import TrainConfig
 from trainer.tuning.config import TuneConfig
+from trainer.tuning.machines import check_machines
 from trainer.tuning.rungs import Schedule, make_schedule
 from trainer.tuning.search_folder import SearchFolder, compared, sha256
 from trainer.tuning.space import DEFAULT, NAMES, Space, make_space
@@ -103,6 +104,7 @@ def prepare(config: TuneConfig, trainers: Sequence[str]) -> Search:
     given = ["--recipe", config.recipe or "", "--train-data", str(config.manifest), "--dataset-type", "shards"]
     base = train_settings.load([*given, *trainers])
     manifest = _checked_manifest(config)
+    check_machines(config)
     schedule = make_schedule(config, base, manifest)
     space = make_space(config, dataclasses.asdict(base))
     save_steps = min(base.save_steps or schedule.total_steps, -(-schedule.total_steps // _SAVES))

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,14 +10,13 @@ import ray
 from taxonomy.errors import BadInputError, WorkFailedError
 from trainer.tuning.config import TuneConfig
 from trainer.tuning.leftovers import make_temporary, remove_leftovers
+from trainer.tuning.machines import no_cluster
 
 _STORE_BYTES = 80 * 2**20
 """Ray's least: nothing but settings and figures goes through its object store."""
 
 _TRIES = 3
 """Ray gives itself 30 s to start, which is little on a machine that is busy."""
-
-_ANSWER_S = 10.0
 
 
 @contextmanager
@@ -46,8 +44,6 @@ def session(config: TuneConfig) -> Iterator[int]:
 
 def _start_here(config: TuneConfig) -> None:
     """Start Ray's processes on this machine."""
-    if (config.cpus_per_trial or 1) > _cpus():
-        raise BadInputError(f"--cpus-per-trial {config.cpus_per_trial}: this machine has {_cpus()}")
     for attempt in range(1, _TRIES + 1):
         remove_leftovers(config.out_dir)
         temporary = make_temporary(config.out_dir)
@@ -73,7 +69,6 @@ def _start_here(config: TuneConfig) -> None:
 
 def _connect(config: TuneConfig) -> None:
     """Join a running cluster."""
-    _check_answers(config.address or "")
     try:
         ray.init(
             address=config.address,
@@ -81,7 +76,7 @@ def _connect(config: TuneConfig) -> None:
             logging_level=logging.INFO if config.debug else logging.CRITICAL,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise _no_cluster(config.address, error) from error
+        raise no_cluster(config.address, error) from error
     cpus, gpus = config.cpus_per_trial or 1, config.gpus_per_trial
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(one.get("CPU", 0) >= cpus and one.get("GPU", 0) >= gpus for one in machines):
@@ -89,24 +84,6 @@ def _connect(config: TuneConfig) -> None:
             f"--address {config.address}: no machine of the cluster has {cpus} CPUs and {gpus} GPUs, which a trial "
             "takes by --cpus-per-trial and --gpus-per-trial"
         )
-
-
-def _check_answers(address: str) -> None:
-    """Check that something listens at HOST:PORT: Ray would try for two minutes."""
-    host, _, port = address.rpartition(":")
-    if host and port.isdigit():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
-        except (OSError, OverflowError) as error:
-            raise _no_cluster(address, error) from error
-
-
-def _no_cluster(address: str | None, error: Exception) -> BadInputError:
-    reason = " ".join(str(error).split())[:200]
-    return BadInputError(
-        f"--address {address}: no Ray cluster answers there ({reason}); start one with `ray start --head`, or leave "
-        "--address out"
-    )
 
 
 def _cpus() -> int:

@@ -56,6 +56,8 @@ def without(arguments: list[str], flag: str) -> list[str]:
         (["--max-steps", "10"], "--scheduler asha: the first rung"),
         (["--scheduler", "random", "--zeroshot-frequency", "0"], "--zeroshot-frequency 0"),
         (["--address", "ray://10.0.0.1:10001"], "--address ray://.*: run the command on a machine of the cluster"),
+        (["--address", "127.0.0.1:9"], "--address 127.0.0.1:9: no Ray cluster answers there"),
+        (["--cpus-per-trial", "9999"], "--cpus-per-trial 9999: this machine has"),
         (["--out", "manifest.json/tuned"], "is a file; give a folder"),
     ],
 )

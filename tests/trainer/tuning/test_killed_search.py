@@ -16,7 +16,7 @@ from trainer.tuning.leftovers import processes_in
 pytestmark = [pytest.mark.torch, pytest.mark.process, pytest.mark.timeout(900)]
 
 STEPS = 240
-SEARCH = ("--trials", "3", "--max-steps", str(STEPS), "--seed", "3", "--scheduler", "random")
+SEARCH = f"--trials 3 --max-steps {STEPS} --seed 3 --scheduler random --zeroshot-frequency 10".split()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's end")
@@ -39,7 +39,7 @@ def test_three_trials_with_one_kill(tmp_path, capsys):
 
     code, stdout, stderr = small_search.finish(small_search.start(tmp_path, *SEARCH))
     assert code == 0, stderr
-    assert "goes on: 1 are done" in stderr
+    assert "goes on: 1 are done" in stderr, stderr
     assert tree(first.path) == done
     assert [len(small_search.starts(files)) for files in (first, second, third)] == [1, 2, 1]
     assert [line["step"] for line in second.log() if line.get("event") == "resume"] == saved
