@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from taxonomy.ending import ending, last_words
 from taxonomy.errors import BadInputError
 from taxonomy.launch_folder import leave_word
+from taxonomy.needed import needed
 from trainer.launch import launch
 from trainer.settings.config import TrainConfig, load
 
@@ -38,8 +39,4 @@ def _rank() -> str:
 
 
 def _runner() -> Callable[[TrainConfig], None]:
-    try:
-        from trainer.run import run
-    except ModuleNotFoundError as error:
-        raise BadInputError(f"training needs the package {error.name}: pip install 'taxaflow[train]'") from error
-    return run
+    return needed("trainer.run", "training", "train").run

@@ -105,6 +105,11 @@ class TrialFolder:
         content = {"step": step, "metric": metric, "reason": reason}
         write_whole(self.path / "stop.json", json.dumps(content).encode() + b"\n")
 
+    def log_bytes(self) -> int:
+        """The size of train.jsonl; 0 before there is one."""
+        path = self.path / "train.jsonl"
+        return path.stat().st_size if path.is_file() else 0
+
     def log(self) -> list[dict[str, Any]]:
         """The whole lines of train.jsonl; none before there is one."""
         return _read_lines(self.path / "train.jsonl")

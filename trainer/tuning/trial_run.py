@@ -85,6 +85,7 @@ class TrialRun:
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
         self._told = 0
+        self._read_bytes = -1
         self._process: subprocess.Popen[bytes] | None = None
         spec.files.path.mkdir(parents=True, exist_ok=True)
         if settled(spec) is None and not spec.is_to_stop():
@@ -121,10 +122,14 @@ class TrialRun:
 
     def _evaluation(self) -> News | None:
         """The first evaluation not told of yet; the one at the last step is the result's."""
+        num_bytes = self._spec.files.log_bytes()
+        if num_bytes == self._read_bytes:
+            return None
         for step, value in self._spec.files.evaluations(self._spec.metric):
             if self._told < step < self._spec.total_steps:
                 self._told = step
                 return News(step, value)
+        self._read_bytes = num_bytes  # not read again before it has grown: a long run's log is long
         return None
 
     def _result(self) -> Result:
