@@ -4,7 +4,6 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -13,13 +12,12 @@ from evaluation.launch import launch
 from evaluation.settings.config import EvalConfig
 from evaluation.settings.flags import load
 from taxonomy.ending import ending, last_words
-from taxonomy.errors import BadInputError, TaxaflowError
+from taxonomy.errors import TaxaflowError
 from taxonomy.launch_folder import leave_word
+from taxonomy.needed import needed
 
 if TYPE_CHECKING:
     from evaluation.benchmarks.benchmark import Benchmark
-
-_OWN = ("evaluation", "inference", "release")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -59,11 +57,11 @@ def _run_here(config: EvalConfig) -> None:
 
 
 def _opened(config: EvalConfig) -> "list[Benchmark]":
-    return needed("evaluation.settings.chosen_benchmarks").open_chosen(config)
+    return _needed("evaluation.settings.chosen_benchmarks").open_chosen(config)
 
 
 def _runner() -> "Callable[[EvalConfig, list[Benchmark]], object]":
-    return needed("evaluation.run_config").run_config
+    return _needed("evaluation.run_config").run_config
 
 
 def print_report(results: Path, out: Path | None, against: str | None) -> None:
@@ -72,21 +70,11 @@ def print_report(results: Path, out: Path | None, against: str | None) -> None:
     Raises:
         BadInputError: there are no results, or no model `against`.
     """
-    page = needed("evaluation.report.page").write_report(results, out, against)
-    records = needed("evaluation.results.result").read_results(results)
-    needed("evaluation.report.outcome").print_table(needed("evaluation.report.table").report_table(records))
+    page = _needed("evaluation.report.page").write_report(results, out, against)
+    records = _needed("evaluation.results.result").read_results(results)
+    _needed("evaluation.report.outcome").print_table(_needed("evaluation.report.table").report_table(records))
     print(f"report: {page.resolve()}")
 
 
-def needed(module: str) -> ModuleType:
-    """A module of this project, imported.
-
-    Raises:
-        BadInputError: it needs a package that is not installed.
-    """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in _OWN:
-            raise
-        raise BadInputError(f"evaluation needs the package {error.name}: pip install 'taxaflow[eval]'") from error
+def _needed(module: str) -> ModuleType:
+    return needed(module, "evaluation", "eval")

@@ -17,8 +17,9 @@ import torch
 from evaluation.loading.activation import decide
 from evaluation.loading.facts import ModelFacts, facts_of_checkpoint
 from evaluation.loading.origin import Origin, find_origin, weights_file
-from evaluation.loading.weights import load_strict
-from taxonomy.errors import BadInputError
+from evaluation.loading.tokenizer import get_tokenizer
+from evaluation.loading.weights import first_line, load_strict
+from taxonomy.errors import BadInputError, WorkFailedError
 
 __all__ = [
     "ModelFacts",
@@ -174,9 +175,6 @@ def _first_known(request: ModelRequest, origin: Origin) -> Callable[[str], Any]:
 
 def _overridden(config: Mapping[str, Any], request: ModelRequest) -> dict[str, Any]:
     """The architecture with the request's settings, complete enough to be built without anything else."""
-    lacking = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in config]
-    if lacking:
-        raise BadInputError(f"the config of model {request.name} lacks {', '.join(lacking)}")
     made = deepcopy(dict(config))
     if request.image_size is not None:
         made["vision_cfg"]["image_size"] = request.image_size
@@ -219,8 +217,12 @@ def instantiate(facts: ModelFacts, precision: str = "fp32", pretrained_image: bo
     dtype = torch.bfloat16 if precision == LOW_PRECISION else None
     try:
         model = make(**config, cast_dtype=dtype)
-    except TypeError as error:
-        raise BadInputError(f"the config of model {facts.name} does not fit open_clip: {error}") from error
+    except torch.OutOfMemoryError:
+        raise
+    except OSError as error:  # the config of a text tower of transformers
+        raise WorkFailedError(f"model {facts.name} could not be built: {first_line(error)}") from error
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError, LookupError) as error:
+        raise BadInputError(f"the config of model {facts.name} does not fit open_clip: {first_line(error)}") from error
     return model if dtype is None else _lowered(model, facts, dtype)
 
 
@@ -231,14 +233,3 @@ def _lowered(model: torch.nn.Module, facts: ModelFacts, dtype: torch.dtype) -> t
         raise BadInputError(f"--precision {LOW_PRECISION} is for open_clip's own towers; use amp_bf16 for {facts.name}")
     convert_weights_to_lp(model, dtype=dtype)
     return model
-
-
-def get_tokenizer(facts: ModelFacts) -> Callable[[list[str]], torch.Tensor]:
-    """The model's tokenizer: texts -> int64 tokens [n, context_length], 0-padded; picklable for CLIP's own."""
-    from open_clip import SimpleTokenizer
-    from open_clip import get_tokenizer as named_tokenizer
-
-    text = facts.model_config["text_cfg"]
-    if text.get("hf_tokenizer_name") or "siglip" in facts.name.lower():
-        return named_tokenizer(facts.name, context_length=facts.context_length)
-    return SimpleTokenizer(context_length=facts.context_length, **(text.get("tokenizer_kwargs") or {}))

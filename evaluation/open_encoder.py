@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from evaluation.encoding.encoder import OpenClipEncoder
+from evaluation.loading.tokenizer import tokenizer_folder
 from evaluation.model import ModelRequest, build_model, get_tokenizer
 from taxonomy.errors import BadInputError
 
@@ -31,7 +32,8 @@ def open_encoder(request: ModelRequest, device: torch.device, precision: str = "
     """
     model, facts = build_model(request, device)
     model.eval()
-    return OpenClipEncoder(model, facts, get_tokenizer(facts), device, autocast_of(precision, device))
+    tokenizer = get_tokenizer(facts, tokenizer_folder(request.name, request.pretrained))
+    return OpenClipEncoder(model, facts, tokenizer, device, autocast_of(precision, device))
 
 
 def set_precision(precision: str, device: torch.device) -> None:

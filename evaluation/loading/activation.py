@@ -94,13 +94,16 @@ def _stored(evidence: Evidence) -> Decision | None:
         first = evidence.state_source.removeprefix(_STATE).strip(" ()")
         return Decision(evidence.state, f"{_STATE} ({first})" if first else _STATE)
     if evidence.has_config:
-        return _by_config(evidence.config_quick_gelu)
+        return _by_config(evidence)
     if evidence.tag is not None:
         return _by_tag(evidence)
     return None
 
 
-def _by_config(quick_gelu: bool | None) -> Decision:
+def _by_config(evidence: Evidence) -> Decision:
+    quick_gelu = evidence.config_quick_gelu
+    if not isinstance(quick_gelu, bool | None):
+        raise BadInputError(f"{evidence.name}: quick_gelu {quick_gelu!r:.60} in its config: true or false is allowed")
     if quick_gelu is None:
         remark = "activation gelu: the model's config has no quick_gelu key, which means GELU (as in open_clip)"
         return Decision("gelu", "config without a quick_gelu key", (remark,))

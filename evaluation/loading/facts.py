@@ -1,6 +1,7 @@
 """What must be known beside the weights to run a model: stored in every checkpoint, enforced on load."""
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -55,6 +56,7 @@ class ModelFacts:
     model_config: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
+        _check_types(self)
         check_pixels(self.image_size, self.interpolation, self.resize_mode)
         mean, std = checked_mean_and_std(self.image_mean, self.image_std)
         object.__setattr__(self, "image_mean", mean)
@@ -72,13 +74,40 @@ class ModelFacts:
         """The facts as stored.
 
         Raises:
-            BadInputError: a fact is missing. Facts of later versions, unknown here, are passed over.
+            BadInputError: a fact is missing, of another type or not allowed. Facts of later versions, unknown here,
+                are passed over.
         """
         known = {one.name for one in fields(cls)}
         missing = sorted(known - {"resize_mode"} - set(stored))
         if missing:
             raise BadInputError(f"the stored model facts lack {', '.join(missing)}")
-        return cls(**{key: value for key, value in stored.items() if key in known})
+        return cls(**{key: _printable(value) for key, value in stored.items() if key in known})
+
+
+def _printable(value: Any) -> Any:
+    """A text on one line that a terminal only shows; other values as they are."""
+    if not isinstance(value, str):
+        return value
+    return "".join(letter if letter.isprintable() else " " for letter in value)
+
+
+_KINDS = {
+    "name": (str, "a text"),
+    "pretrained": ((str, type(None)), "a text or nothing"),
+    "activation_source": (str, "a text"),
+    "image_size": (int, "a whole number"),
+    "context_length": (int, "a whole number"),
+    "embed_dim": (int, "a whole number"),
+    "model_config": (Mapping, "a dictionary"),
+}
+"""Fact -> its type, and that in words; the other facts are held to what is allowed."""
+
+
+def _check_types(facts: ModelFacts) -> None:
+    for name, (kind, words) in _KINDS.items():
+        value = getattr(facts, name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise BadInputError(f"{name} {value!r:.60}: {words} is needed")
 
 
 def check_pixels(image_size: int, interpolation: str, resize_mode: str) -> None:
@@ -102,11 +131,16 @@ def checked_mean_and_std(mean: Sequence[float], std: Sequence[float]) -> tuple[t
         BadInputError: not one per channel, or a deviation that is not above 0.
     """
     for name, values in (("image_mean", mean), ("image_std", std)):
-        if len(values) != 3:
-            raise BadInputError(f"{name} {list(values)}: three numbers are needed, one per channel")
+        is_list = isinstance(values, Sequence) and not isinstance(values, str)
+        if not is_list or len(values) != 3 or not all(_is_number(value) for value in values):
+            raise BadInputError(f"{name} {values!r:.60}: three numbers are needed, one per channel")
     if min(std) <= 0:
         raise BadInputError(f"image_std {tuple(std)}: only numbers above 0 are allowed")
     return tuple(float(value) for value in mean), tuple(float(value) for value in std)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def facts_of_checkpoint(folder: Path) -> ModelFacts | None:
@@ -120,9 +154,9 @@ def facts_of_checkpoint(folder: Path) -> ModelFacts | None:
         return None
     try:
         stored = json.loads(state.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInputError(f"{state} is not readable as JSON: {error}") from error
-    return stored_facts(stored)
+    return stored_facts(stored, str(state))
 
 
 def newest_checkpoint(run: Path) -> Path | None:
@@ -132,12 +166,19 @@ def newest_checkpoint(run: Path) -> Path | None:
     return found[max(found)] if found else None
 
 
-def stored_facts(content: Any) -> ModelFacts | None:
+def stored_facts(content: Any, where: str) -> ModelFacts | None:
     """The facts beside the weights in what a checkpoint holds; None if there are none.
 
+    Args:
+        content: of the checkpoint.
+        where: begins the message.
+
     Raises:
-        BadInputError: they are incomplete.
+        BadInputError: they are incomplete or not allowed.
     """
     if not isinstance(content, Mapping) or not isinstance(content.get("model_facts"), Mapping):
         return None
-    return ModelFacts.from_dict(content["model_facts"])
+    try:
+        return ModelFacts.from_dict(content["model_facts"])
+    except BadInputError as error:
+        raise BadInputError(f"{where}: {error}") from error

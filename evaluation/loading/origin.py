@@ -19,6 +19,7 @@ from evaluation.loading.facts import (
     newest_checkpoint,
     stored_facts,
 )
+from evaluation.loading.model_config import check_model_config
 from evaluation.loading.weights import read_pickled
 from taxonomy.errors import BadInputError, WorkFailedError
 
@@ -63,7 +64,7 @@ def find_origin(
         cache: folder for downloads; None for the hub client's own.
 
     Raises:
-        BadInputError: nothing of that name, or the weights' config is of another architecture.
+        BadInputError: nothing of that name, its config is refused, or the weights are of another architecture.
         WorkFailedError: a download failed.
     """
     from open_clip.factory import get_model_config, parse_model_name
@@ -107,6 +108,7 @@ def _cleaned(name: str) -> str:
 
 
 def _checkpoint(weights: Path, facts: ModelFacts, source: str) -> Origin:
+    check_model_config(facts.model_config, source)
     evidence = Evidence(name=facts.name, state=facts.activation, state_source=facts.activation_source)
     return Origin(deepcopy(dict(facts.model_config)), evidence, weights, facts, source=source)
 
@@ -115,7 +117,7 @@ def _facts_in(file: Path) -> ModelFacts | None:
     """The facts in a .pt file in the published form that the trainer here wrote; None in any other file."""
     if file.suffix != ".pt" or not file.is_file():
         return None
-    return stored_facts(read_pickled(file))
+    return stored_facts(read_pickled(file), str(file))
 
 
 def _folder(folder: Path, place: str) -> Origin:
@@ -145,15 +147,20 @@ def _hub(place: str, cache: str | None) -> Origin:
 def _configured(place: str, config_file: Path, weights: Path) -> Origin:
     try:
         stored = json.loads(config_file.read_text(encoding="utf-8"))
-        config = dict(stored["model_cfg"])
-    except (ValueError, KeyError, TypeError) as error:
+        config = stored["model_cfg"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInputError(f"{config_file} has no readable model_cfg: {error}") from error
+    check_model_config(config, str(config_file))
+    pixels = stored.get("preprocess_cfg") or {}
+    if not isinstance(pixels, Mapping):
+        raise BadInputError(f"{config_file}: preprocess_cfg {pixels!r:.60}: a dictionary is needed")
     evidence = Evidence(name=place, has_config=True, config_quick_gelu=config.get("quick_gelu"))
-    return Origin(config, evidence, weights, preprocess=stored.get("preprocess_cfg") or {}, source=place)
+    return Origin(dict(config), evidence, weights, preprocess=pixels, source=place)
 
 
 def _named_config(name: str, own_config: Mapping[str, Any] | None) -> dict[str, Any]:
     if own_config is not None:
+        check_model_config(own_config, f"model {name}")
         return deepcopy(dict(own_config))
     from open_clip.factory import get_model_config, list_models
 
@@ -163,6 +170,7 @@ def _named_config(name: str, own_config: Mapping[str, Any] | None) -> dict[str, 
     if config is None:
         close = get_close_matches(name, list_models(), n=6, cutoff=0.5)
         raise BadInputError(f"--model {name}: open_clip has no such model (near it: {', '.join(close) or 'none'})")
+    check_model_config(config, f"model {name}")
     return config
 
 

@@ -5,6 +5,7 @@ A pickled file can run any code when it is read the usual way. Here only tensors
 """
 
 import logging
+import math
 import re
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 
+from evaluation.errors import OtherArchitectureError
 from taxonomy.errors import BadInputError
 
 _LOG = logging.getLogger(__name__)
@@ -43,11 +45,20 @@ def read_weights(path: Path) -> StateDict:
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not content:
         raise BadInputError(f"{path} holds no weights: a dictionary of tensors, alone or as 'state_dict', is needed")
+    odd = [repr(name)[:40] for name in content if not (isinstance(name, str) and name.isprintable())]
+    if odd:
+        raise BadInputError(f"{path} holds no weights: their names are texts, not {_few(odd)}")
     state = _without_wrappers({name: value for name, value in content.items() if name not in _NO_WEIGHTS})
-    others = [str(name) for name, value in state.items() if not isinstance(value, torch.Tensor)]
+    others = [name for name, value in state.items() if not _is_plain(value)]
     if others:
-        raise BadInputError(f"{path} holds other things than tensors: {_few(others)}")
+        raise BadInputError(f"{path} holds other things than plain tensors: {_few(others)}")
     return state
+
+
+def _is_plain(value: Any) -> bool:
+    """Dense, with its values at hand."""
+    is_dense = isinstance(value, torch.Tensor) and value.layout == torch.strided
+    return is_dense and not value.is_quantized and value.device.type == "cpu"
 
 
 def _read_safetensors(path: Path) -> Any:
@@ -78,7 +89,7 @@ def read_pickled(path: Path) -> Any:
         what = f"the file asks for {named[1]}" if named else "its content is not a plain pickle of tensors"
         raise BadInputError(f"{path} is refused, since reading it could run code: {what}") from error
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError, TypeError) as error:
-        raise BadInputError(f"{path} is damaged or no checkpoint: {_first_line(error)}") from error
+        raise BadInputError(f"{path} is damaged or no checkpoint: {first_line(error)}") from error
 
 
 def _names_in_zip(path: Path) -> list[str]:
@@ -112,10 +123,15 @@ def load_strict(model: torch.nn.Module, path: Path) -> None:
     """Put the weights of a file into a model; positional embeddings of another length are resized, saying so.
 
     Raises:
-        BadInputError: as read_weights, or the file holds another architecture: nothing of the model was changed.
+        OtherArchitectureError: names or shapes are not the model's. Nothing of the model was changed.
+        BadInputError: as read_weights, or values are of another kind, NaN or infinite. Likewise.
     """
-    state = _converted(model, read_weights(path))
+    try:
+        state = _converted(model, read_weights(path))
+    except (LookupError, AttributeError, RuntimeError, TypeError, ValueError) as error:
+        raise OtherArchitectureError(f"{path} holds another architecture: {first_line(error)}") from error
     _check_fits(model, state, path)
+    _check_values(model, state, path)
     _resize_positions(model, state, path)
     model.load_state_dict(state, strict=True)
 
@@ -152,12 +168,47 @@ def _check_fits(model: torch.nn.Module, state: StateDict, path: Path) -> None:
     complaints = {"missing": missing, "unknown": unknown, "of another shape": misfits}
     text = "; ".join(f"{len(names)} {what}: {_few(names)}" for what, names in complaints.items() if names)
     if text:
-        raise BadInputError(f"{path} holds another architecture than the model asked for ({text})")
+        raise OtherArchitectureError(f"{path} holds another architecture than the model asked for ({text})")
+
+
+def _check_values(model: torch.nn.Module, state: StateDict, path: Path) -> None:
+    """Refuse numbers that are no weights: load_state_dict casts and copies anything."""
+    own = model.state_dict()
+    others = [
+        f"{name} {str(state[name].dtype).removeprefix('torch.')}" for name in own if not _is_kin(state[name], own[name])
+    ]
+    if others:
+        raise BadInputError(f"{path} holds {len(others)} tensors of another kind than the model's: {_few(others)}")
+    # in the model's own dtype: float64 holds what float32 cannot
+    spoilt = [name for name in own if not _is_finite(state[name].to(own[name].dtype))]
+    if spoilt:
+        raise BadInputError(
+            f"{path} holds NaN or infinite weights, as a training that diverged leaves them, in {len(spoilt)} of "
+            f"{len(own)} tensors: {_few(spoilt)}; take an earlier checkpoint"
+        )
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    """A sum is finite only where all of it is, and takes a fraction of the time; it may overflow, too."""
+    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
+
+
+def _is_kin(given: torch.Tensor, own: torch.Tensor) -> bool:
+    """Both floating, or both whole numbers."""
+    if own.is_floating_point():
+        return given.is_floating_point()
+    return (
+        not given.is_floating_point()
+        and not given.is_complex()
+        and (given.dtype == torch.bool) == (own.dtype == torch.bool)
+    )
 
 
 def _fits(name: str, given: torch.Tensor, own: torch.Tensor) -> bool:
     if name in _POSITIONS:
-        return given.ndim == own.ndim and given.shape[1:] == own.shape[1:]
+        is_kin = given.ndim == own.ndim and given.shape[1:] == own.shape[1:] and len(given) > 0
+        is_grid = len(given) > 1 and math.isqrt(len(given) - 1) ** 2 == len(given) - 1  # and one for the class token
+        return is_kin and (is_grid or given.shape == own.shape or not name.startswith("visual."))
     return given.shape == own.shape
 
 
@@ -177,5 +228,6 @@ def _few(names: Iterable[str], shown: int = 4) -> str:
     return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of another package says, short enough for a line of ours."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

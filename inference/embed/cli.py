@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from evaluation.cli import needed, set_up_logging
+from evaluation.cli import set_up_logging
 from inference.embed.config import EmbedConfig, load
 from taxonomy.ending import ending
+from taxonomy.needed import needed
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -17,5 +18,5 @@ def main(arguments: Sequence[str]) -> None:
 
 def _embed(config: EmbedConfig) -> None:
     inputs = config.open()
-    needed("inference.embed.out_folder").check_inputs(config, inputs)
-    needed("inference.embed.run").run_embed(config, inputs)
+    needed("inference.embed.out_folder", "taxaflow embed", "eval").check_inputs(config, inputs)
+    needed("inference.embed.run", "taxaflow embed", "eval").run_embed(config, inputs)

@@ -30,6 +30,7 @@ from inference.embed.out_folder import (
 )
 from inference.embed.parts import Parts, in_parts
 from inference.inputs.picture import Inputs, Picture
+from inference.open_model import open_model
 from inference.stream import embedded
 from taxonomy.errors import WorkFailedError
 
@@ -45,7 +46,7 @@ def run_embed(config: EmbedConfig, inputs: Inputs) -> About:
     """
     if not brings_weights(config.choice):
         _LOG.warning("--model %s: neither --pretrained nor --resume: its weights are random", config.choice.model)
-    encoder = config.open_encoder()
+    encoder = open_model(config)
     wanted = about_inputs(config, inputs).with_model(config, encoder)
     with own_folder(config.out_dir):
         about = _go_on(config, wanted)

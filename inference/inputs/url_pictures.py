@@ -11,13 +11,13 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.results.whole_file import write_whole
 from inference.inputs.picture import Inputs, Picture
 from taxonomy.errors import BadInputError
+from taxonomy.needed import needed
 
 if TYPE_CHECKING:
     from spark_jobs.fetch_config import FetchConfig
@@ -110,14 +110,4 @@ class _Urls:
 
 
 def _needed(module: str) -> Any:
-    """A module of the downloader.
-
-    Raises:
-        BadInputError: it needs a package that is not installed.
-    """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("spark_jobs", "taxonomy"):
-            raise
-        raise BadInputError(f"--urls needs the package {error.name}: pip install 'taxaflow[spark]'") from error
+    return needed(module, "--urls", "spark")

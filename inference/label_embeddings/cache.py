@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import shutil
-import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -25,21 +24,19 @@ from evaluation.encoding.cache_file import write_cache
 from evaluation.results.whole_file import write_whole
 from inference.label_embeddings.vector_file import map_vectors, write_vectors
 from inference.labels.labels import Labels
+from inference.leftovers import sweep
 from inference.predict.config import ABOUT_FILE
 from taxonomy.errors import WorkFailedError
 
 if TYPE_CHECKING:
-    from evaluation.encoding.encoder import Encoder
+    from evaluation.encoding.encoder import OpenClipEncoder
 
 _LOG = logging.getLogger(__name__)
 
 EMBEDDINGS_FILE = "embeddings.npy"
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Changes when the same texts give other embeddings than before, or files of another form."""
-
-_LEFT_BEHIND_S = 86_400
-"""A temporary file that nobody has written to for so long has no owner any more."""
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
 
@@ -51,8 +48,8 @@ class LabelEmbeddings:
     Attributes:
         labels: the list.
         label_CD: unit rows, float32 or float16, mapped from a file where there is one.
-        about: schema_version, model_hash, variant (activation and precision), prompt_set, labels_sha256, logit_scale,
-            num_labels, embed_dim, dtype; of those in a file also its `sums`.
+        about: schema_version, model_hash, variant (activation and precision), activation, prompt_set, labels_sha256,
+            logit_scale, num_labels, embed_dim, dtype; of those in a file also its `sums`.
     """
 
     labels: Labels
@@ -60,12 +57,13 @@ class LabelEmbeddings:
     about: Mapping[str, Any]
 
 
-def about_of(labels: Labels, prompt_set: str, encoder: "Encoder") -> dict[str, Any]:
+def about_of(labels: Labels, prompt_set: str, encoder: "OpenClipEncoder") -> dict[str, Any]:
     """What embeddings are of; without their width."""
     return {
         "schema_version": SCHEMA_VERSION,
         "model_hash": encoder.hash,
         "variant": encoder.variant,
+        "activation": encoder.facts.activation,
         "prompt_set": prompt_set,
         "labels_sha256": labels.sha256,
         "logit_scale": encoder.logit_scale,
@@ -81,7 +79,7 @@ class CacheEntry:
         folder: where they lie.
     """
 
-    def __init__(self, cache_dir: Path, labels: Labels, prompt_set: str, encoder: "Encoder"):
+    def __init__(self, cache_dir: Path, labels: Labels, prompt_set: str, encoder: "OpenClipEncoder"):
         self._labels = labels
         self._about = about_of(labels, prompt_set, encoder)
         key = json.dumps([self._about[name] for name in ("schema_version", *_KEYS)])
@@ -95,6 +93,7 @@ class CacheEntry:
             label_CD = mapped(self.folder, about)
             if any(about[name] != value for name, value in self._about.items()):
                 raise ValueError(f"its {ABOUT_FILE} is of something else")
+            self._clear()
             return LabelEmbeddings(self._labels, label_CD, about)
         except FileNotFoundError:
             pass
@@ -142,10 +141,15 @@ class CacheEntry:
         finally:
             with suppress(OSError):
                 temporary.unlink()
+        self._clear()
+        return LabelEmbeddings(self._labels, label_CD, about)
+
+    def _clear(self) -> None:
+        """Remove what a whole entry does not need, as after a run that was killed before it did."""
+        sweep(self.folder, "tmp")
         for path in self.folder.glob("part-*.npz"):
             with suppress(OSError):
                 path.unlink()
-        return LabelEmbeddings(self._labels, label_CD, about)
 
     def _make_room(self, num_bytes: int) -> None:
         """Make the folder, without what runs that were killed left in it.
@@ -154,9 +158,7 @@ class CacheEntry:
             OSError: there are not so many bytes free.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in self.folder.glob(".*.tmp"):
-            if time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:
-                path.unlink(missing_ok=True)
+        sweep(self.folder, "tmp")
         kept = sum(path.stat().st_size for path in self.folder.glob("part-*.npz"))
         if shutil.disk_usage(self.folder).free < num_bytes - kept:
             self._keeps_parts = False

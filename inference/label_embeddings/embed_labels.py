@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from inference.label_embeddings.cache import (
 from inference.label_embeddings.texts import label_texts
 from inference.label_embeddings.vector_file import write_vectors
 from inference.labels.labels import COMMON_NAME, LABELS_FILE, Labels, read_labels
+from inference.leftovers import leftovers, sweep
 from inference.predict.config import ABOUT_FILE
 from taxonomy.errors import BadInputError, WorkFailedError
 
@@ -42,14 +44,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from evaluation.encoding.encoder import Encoder
+    from evaluation.encoding.encoder import OpenClipEncoder
 
 _LABELS_AT_ONCE = 4096
 """Encoded and kept together: what an interrupted run loses at most."""
 
 
 def embed_labels(
-    labels: Labels, prompt_set: str, encoder: "Encoder", cache_dir: Path | None = None, title: str | None = None
+    labels: Labels,
+    prompt_set: str,
+    encoder: "OpenClipEncoder",
+    cache_dir: Path | None = None,
+    title: str | None = None,
 ) -> LabelEmbeddings:
     """The labels' embeddings: per label the mean of its unit prompt embeddings, scaled to length 1, as in evaluation.
 
@@ -77,7 +83,7 @@ def embed_labels(
 
 
 def _parts(
-    labels: Labels, prompt_set: str, encoder: "Encoder", entry: "CacheEntry | None", title: str | None
+    labels: Labels, prompt_set: str, encoder: "OpenClipEncoder", entry: CacheEntry | None, title: str | None
 ) -> Iterator[np.ndarray]:
     """The embeddings in the order of the list, a part at a time, from the cache where it has them."""
     from evaluation.encoding.class_vectors import class_embeddings
@@ -107,8 +113,9 @@ def write_label_embeddings(folder: Path, made: LabelEmbeddings, dtype: str = "fl
 
     Raises:
         BadInputError: the folder holds something else.
-        WorkFailedError: it could not be written, as on a full disk.
+        WorkFailedError: it could not be written, as on a full disk; what was there is as it was.
     """
+    _recover(folder)
     if folder.exists() and not (folder / ABOUT_FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInputError(f"{folder} holds something else than label embeddings; give a new folder")
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
@@ -130,9 +137,24 @@ def _replace(temporary: Path, folder: Path) -> None:
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     if folder.exists():
         folder.rename(old)
-    temporary.rename(folder)
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
     sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _recover(folder: Path) -> None:
+    """Put back what stepped aside for a run that was killed before its own was in place; remove what it left."""
+    for old in leftovers(folder.parent, "old", folder.name):
+        if not folder.exists():
+            with suppress(OSError):
+                old.rename(folder)
+    for ending in ("old", "tmp"):
+        sweep(folder.parent, ending, folder.name)
 
 
 def _write_csv(path: Path, labels: Labels) -> None:
@@ -151,9 +173,11 @@ def read_about(folder: Path) -> dict[str, Any]:
     """
     try:
         about = json.loads((folder / ABOUT_FILE).read_bytes())
-        kinds = {"prompt_set": str, "model_hash": str, "variant": str, "labels_sha256": str, "logit_scale": float}
-        wrong = [name for name, kind in kinds.items() if not isinstance(about[name], kind)]
-        if wrong or about["schema_version"] != SCHEMA_VERSION:
+        texts = ("prompt_set", "model_hash", "variant", "activation", "labels_sha256")
+        kinds = dict.fromkeys(texts, str) | {"logit_scale": float}
+        is_ours = about["schema_version"] == SCHEMA_VERSION
+        wrong = [name for name, kind in kinds.items() if is_ours and not isinstance(about[name], kind)]
+        if wrong or not is_ours:
             raise ValueError(f"{(*wrong, 'schema_version')[0]} is not as expected in {ABOUT_FILE}")
     except DAMAGED as error:
         raise BadInputError(_unusable(folder, error)) from error

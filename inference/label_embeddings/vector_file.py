@@ -1,11 +1,13 @@
 """Rows of vectors in one .npy file, written in a stream, mapped when read, and checked at the memory's speed. No torch.
 
-Beside the file someone keeps a sum for each block of rows, of its bytes taken as 64-bit words: lost, zeroed and flipped
-bytes are found in the time that it takes to look at them, where a cryptographic hash would take several times that.
+Beside the file someone keeps a sum for each block of rows, of its bytes as 64-bit words with a weight for each place:
+lost, zeroed, flipped and exchanged ones are found in the time that it takes to look at them, where a cryptographic
+hash would take ten times that. It is no defence against somebody who means to deceive.
 
-Shapes: C rows, D columns, P rows of a block.
+Shapes: C rows, D columns, P rows of a block, S sums of W words, X bytes.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,12 @@ from evaluation.results.whole_file import sync
 
 BLOCK_ROWS = 65_536
 """Rows of one sum."""
+
+_WORDS = 256
+"""Of one weighted sum: 2 kB."""
+
+_WEIGHT_W = np.frombuffer(hashlib.shake_256(b"taxaflow").digest(8 * _WORDS), "<u8").astype(np.uint64) | np.uint64(1)
+"""Odd, so that no change of one word is lost."""
 
 _THREADS = max(1, min(4, os.cpu_count() or 1))
 
@@ -68,8 +76,10 @@ def map_vectors(path: Path, shape: tuple[int, int], dtype: str, sums: Sequence[s
 
 
 def word_sum(row_PD: np.ndarray) -> str:
-    """Sum of the bytes as 64-bit words, modulo 2^64, in hex; the last bytes that make no word count as one."""
+    """Hex SHA-256 of weighted sums modulo 2^64, one of every 256 words of 64 bits, and of the bytes that are left."""
     byte_X = row_PD.reshape(-1).view(np.uint8)
-    whole = len(byte_X) // 8 * 8
-    total = int(byte_X[:whole].view(np.uint64).sum(dtype=np.uint64))
-    return f"{(total + int.from_bytes(byte_X[whole:].tobytes(), 'little')) % 2**64:016x}"
+    whole = len(byte_X) // (8 * _WORDS) * (8 * _WORDS)
+    word_SW = byte_X[:whole].view(np.uint64).reshape(-1, _WORDS)
+    digest = hashlib.sha256(np.einsum("sw,w->s", word_SW, _WEIGHT_W).tobytes())
+    digest.update(byte_X[whole:].tobytes())
+    return digest.hexdigest()

@@ -16,6 +16,8 @@ from inference.labels.arrow import compute as pc
 from inference.labels.labels import Labels
 from taxonomy.ranks import RANKS
 
+_SHOWN = 5
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -65,8 +67,8 @@ def _numbered(path_C: np.ndarray, is_known_C: np.ndarray) -> Groups:
 
 
 def conflicts(labels: Labels, groups: Mapping[str, Groups]) -> list[str]:
-    """A line per rank with names that stand under several parents in one kingdom."""
-    lines = []
+    """A line on names that differ in case alone, and one per rank with names under several parents in one kingdom."""
+    lines = _differing_in_case(labels, groups)
     for rank, own in groups.items():
         if rank in ("kingdom", "species"):
             continue
@@ -85,6 +87,33 @@ def conflicts(labels: Labels, groups: Mapping[str, Groups]) -> list[str]:
                 + ": counted as different taxa"
             )
     return lines
+
+
+def _differing_in_case(labels: Labels, groups: Mapping[str, Groups]) -> list[str]:
+    """One line on all of them, or none."""
+    found = []
+    for rank, own in groups.items():
+        names = pc.unique(taxon_names(labels, rank, own))
+        lower = pc.utf8_lower(names)
+        counts = pc.value_counts(lower)
+        twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+        spellings: dict[str, list[str]] = {}
+        for name in names.filter(pc.is_in(lower, value_set=twice)).to_pylist():
+            spellings.setdefault(name.lower(), []).append(name)
+        found += [f"{rank} {' and '.join(alike)}" for alike in spellings.values()]
+    if not found:
+        return []
+    more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+    return [f"names differ in case alone: {', '.join(found[:_SHOWN])}{more}: counted as different taxa"]
+
+
+def taxon_names(labels: Labels, rank: str, groups: Groups) -> pa.StringArray:
+    """The names of a rank's taxa; a species as genus and epithet."""
+    first = pa.array(groups.first_G)
+    names = labels.lineage[rank].take(first).cast(pa.string())
+    if rank != "species":
+        return names
+    return pc.binary_join_element_wise(labels.lineage["genus"].take(first).cast(pa.string()), names, " ")
 
 
 def path_text(labels: Labels, number: int, rank: str) -> str:

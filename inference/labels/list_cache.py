@@ -16,14 +16,16 @@ from evaluation.encoding.cache_file import write_cache
 from inference.label_embeddings.vector_file import word_sum
 from inference.labels.labels import COMMON_NAME, LABELS_FILE, NAME, Labels, read_labels
 from inference.labels.lineage_groups import Groups, conflicts, lineage_groups
+from inference.leftovers import sweep
 from taxonomy.errors import BadInputError
 from taxonomy.ranks import RANKS
 
 _LOG = logging.getLogger(__name__)
 
-_FORM = "label list 1"
+_FORM = "label list 2"
 """Changes when the same file gives other labels or groups than before."""
 
+_FOLDER = "lists"
 _CODE, _FIRST = "code ", "first "
 
 
@@ -54,6 +56,7 @@ def open_list(path: Path, cache_dir: Path | None) -> LabelList:
     """
     if cache_dir is None:
         return _parsed(path)
+    sweep(cache_dir / _FOLDER, "tmp")
     kept = _Kept(cache_dir, path / LABELS_FILE if path.is_dir() else path)
     found = kept.read()
     if found is None:
@@ -78,7 +81,7 @@ class _Kept:
         except OSError as error:
             raise BadInputError(f"{path}: {error.strerror}; give a label list") from error
         key = hashlib.sha256(json.dumps([_FORM, path.suffix.lower(), content]).encode()).hexdigest()[:32]
-        self._table = cache_dir / "lists" / f"{key}.arrow"
+        self._table = cache_dir / _FOLDER / f"{key}.arrow"
         self._facts = self._table.with_suffix(".json")
 
     def read(self) -> LabelList | None:

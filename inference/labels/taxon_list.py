@@ -4,7 +4,7 @@ Shapes: C labels, G groups of a rank.
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from inference.labels.arrow import compute as pc
 from inference.labels.labels import COLUMNS, NAME, Labels
-from inference.labels.lineage_groups import Groups
+from inference.labels.lineage_groups import Groups, taxon_names
 from inference.labels.list_file import cleaned, read_columns
 from taxonomy.errors import BadInputError
 from taxonomy.ranks import RANKS
@@ -29,10 +29,30 @@ _NAMES_COMPARED = 5_000
 
 @dataclass(frozen=True)
 class WantedTaxon:
-    """A taxon as a list names it; `rank` None for any, or a label itself."""
+    """A taxon as a list names it.
+
+    Attributes:
+        name: in any case.
+        rank: None for any, or a label itself.
+        above: (rank, name) of the taxa that it lies under, as far as the list says them.
+    """
 
     name: str
     rank: str | None = None
+    above: tuple[tuple[str, str], ...] = ()
+
+    def may_be_at(self, rank: str | None) -> bool:
+        """Whether a taxon of this rank can be meant; None for a label itself, which is a species as a rule."""
+        return self.rank in (None, rank) or (rank is None and self.rank == "species")
+
+    def fits(self, path: Mapping[str, str | None]) -> bool:
+        """Whether nothing above a taxon of this name contradicts; `path` is rank -> name in lower case."""
+        return all(path.get(rank) in (None, name.lower()) for rank, name in self.above)
+
+    def __str__(self) -> str:
+        """As messages name it."""
+        under = f" under {' > '.join(name for _, name in self.above)}" if self.above else ""
+        return f"{self.rank} {self.name!r}{under}" if self.rank else repr(self.name)
 
 
 def read_taxa(path: Path) -> list[WantedTaxon]:
@@ -40,36 +60,39 @@ def read_taxa(path: Path) -> list[WantedTaxon]:
 
     Args:
         path: .txt with one name a line; .csv or .parquet with a column of names (scientific_name, label, name, taxon),
-            or with columns of ranks, of which a row means the deepest that it fills.
+            or with columns of ranks. A row means its name, at any rank and wherever it stands; without one, the
+            deepest rank that it fills, under all the others that it fills.
 
     Raises:
         BadInputError: it cannot be read, or holds no name.
     """
     found = read_columns(path, _COLUMNS, NAME)
-    if NAME in found:
-        wanted = [WantedTaxon(name) for name in cleaned(found[NAME]).to_pylist() if name]
-    else:
-        columns = {rank: cleaned(found[rank]).to_pylist() for rank in RANKS if rank in found}
-        rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
-        wanted = [taxon for row in rows if (taxon := _deepest(row)) is not None]
+    columns = {use: cleaned(found[use]).to_pylist() for use in (NAME, *RANKS) if use in found}
+    rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+    wanted = [taxon for row in rows if (taxon := _taxon(row)) is not None]
     if not wanted:
         raise BadInputError(f"--only {path}: no name in it; give at least one taxon")
-    return list({(one.name.lower(), one.rank): one for one in wanted}.values())
+    return list({(one.name.lower(), one.rank, one.above): one for one in wanted}.values())
 
 
-def _deepest(row: Mapping[str, str | None]) -> WantedTaxon | None:
-    genus, species = row.get("genus"), row.get("species")
-    if species:
-        is_whole = not genus or species.lower().startswith(f"{genus.lower()} ")
-        return WantedTaxon(species if is_whole else f"{genus} {species}", "species")
-    rank = next((rank for rank in reversed(RANKS) if row.get(rank)), None)
-    return None if rank is None else WantedTaxon(row[rank] or "", rank)
+def _taxon(row: Mapping[str, str | None]) -> WantedTaxon | None:
+    if name := row.get(NAME):
+        return WantedTaxon(name)
+    filled = [(rank, name) for rank in RANKS if (name := row.get(rank))]
+    if not filled:
+        return None
+    *above, (rank, name) = filled
+    if rank == "species" and above and above[-1][0] == "genus":
+        _, genus = above.pop()
+        name = name if name.lower().startswith(f"{genus.lower()} ") else f"{genus} {name}"
+    return WantedTaxon(name, rank, tuple(above))
 
 
 def labels_under(labels: Labels, groups: Mapping[str, Groups], wanted: Sequence[WantedTaxon], where: str) -> np.ndarray:
     """Numbers of the labels that are one of these taxa or lie under one, int64, ascending.
 
-    Names are compared without regard to case; a name that stands in several branches, or at several ranks, means all.
+    Names are compared without regard to case; a name that stands in several branches, or at several ranks, means all
+    that fit what is said to be above it; what the label list does not know there contradicts nothing.
 
     Args:
         labels: the list.
@@ -84,14 +107,14 @@ def labels_under(labels: Labels, groups: Mapping[str, Groups], wanted: Sequence[
     is_found: set[WantedTaxon] = set()
     pools = {None: labels.names} | {rank: taxon_names(labels, rank, own) for rank, own in groups.items()}
     for rank, names in pools.items():
-        own = {one.name.lower(): one for one in wanted if rank is None or one.rank in (None, rank)}
-        if not own:
-            continue
-        if rank is None:
-            own = {name: one for name, one in own.items() if one.rank in (None, "species")}
-        lower = pc.utf8_lower(names)
-        is_hit = pc.is_in(lower, value_set=pa.array(list(own), pa.string())).to_numpy(zero_copy_only=False)
-        is_found |= {own[name] for name in pc.unique(lower.filter(pa.array(is_hit))).to_pylist()}
+        own: dict[str, list[WantedTaxon]] = {}
+        for one in wanted:
+            if one.may_be_at(rank):
+                own.setdefault(one.name.lower(), []).append(one)
+        is_hit = np.zeros(len(names), bool)
+        for number, meant in _meant(labels, names, None if rank is None else groups[rank].first_G, own):
+            is_hit[number] = bool(meant)
+            is_found.update(meant)
         if rank is None:
             is_under_C |= is_hit
         else:
@@ -103,21 +126,26 @@ def labels_under(labels: Labels, groups: Mapping[str, Groups], wanted: Sequence[
     return np.flatnonzero(is_under_C)
 
 
-def taxon_names(labels: Labels, rank: str, groups: Groups) -> pa.StringArray:
-    """The names of a rank's taxa; a species as genus and epithet."""
-    first = pa.array(groups.first_G)
-    names = labels.lineage[rank].take(first).cast(pa.string())
-    if rank != "species":
-        return names
-    return pc.binary_join_element_wise(labels.lineage["genus"].take(first).cast(pa.string()), names, " ")
+def _meant(
+    labels: Labels, names: pa.StringArray, first_G: np.ndarray | None, wanted: Mapping[str, Sequence[WantedTaxon]]
+) -> Iterator[tuple[int, list[WantedTaxon]]]:
+    """(number of a name, what is meant by it), of the names that are wanted; by their first labels, or one each."""
+    lower = pc.utf8_lower(names)
+    is_hit = pc.is_in(lower, value_set=pa.array(list(wanted), pa.string())).to_numpy(zero_copy_only=False)
+    number_H = np.flatnonzero(is_hit)
+    label_H = pa.array(number_H if first_G is None else first_G[number_H])
+    said = {rank for own in wanted.values() for one in own for rank, _ in one.above} & labels.lineage.keys()
+    above = {rank: pc.utf8_lower(labels.lineage[rank].take(label_H).cast(pa.string())).to_pylist() for rank in said}
+    for place, (number, name) in enumerate(zip(number_H.tolist(), lower.take(number_H).to_pylist(), strict=True)):
+        path = {rank: column[place] for rank, column in above.items()}
+        yield number, [one for one in wanted[name] if one.fits(path)]
 
 
 def _unknown(missing: Sequence[WantedTaxon], pools: Sequence[pa.StringArray], where: str) -> str:
     said = []
     for one in missing[:_NAMES_SHOWN]:
         near = _near(one.name, pools)
-        rank = f"{one.rank} " if one.rank else ""
-        said.append(f"{rank}{one.name!r}" + (f" (near: {', '.join(near)})" if near else ""))
+        said.append(f"{one}" + (f" (near: {', '.join(near)})" if near else ""))
     more = f" and {len(missing) - _NAMES_SHOWN:,} more" if len(missing) > _NAMES_SHOWN else ""
     verb = "is no label and no taxon" if len(missing) == 1 else "are no labels and no taxa"
     return f"{where}: {', '.join(said)}{more} {verb} of the label list; correct the names or leave them out"

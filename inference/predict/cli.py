@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from evaluation.cli import needed, set_up_logging
+from evaluation.cli import set_up_logging
 from evaluation.settings.command_line import load
 from inference.predict.config import PREDICT, check_paths
 from taxonomy.ending import ending
+from taxonomy.needed import needed
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -14,5 +15,6 @@ def main(arguments: Sequence[str]) -> None:
         config = load(PREDICT, arguments)
         check_paths(config)
         set_up_logging(config.debug)
-        question = needed("inference.predict.question").open_question(config)  # before torch is imported
-        needed("inference.predict.run").run(config, question)
+        # before torch is imported
+        question = needed("inference.predict.question", "taxaflow predict", "eval").open_question(config)
+        needed("inference.predict.run", "taxaflow predict", "eval").run(config, question)

@@ -25,6 +25,9 @@ ABOUT_FILE = "about.json"
 _ANSWER, _LABELS, _OUT = "Answers", "Labels", "Output"
 _GUESSES = 5
 
+MOST_LOGIT_SCALE = 1e6
+"""Above it the last bit of a cosine in float32 moves probabilities by several percent."""
+
 
 @dataclass(frozen=True)
 class PredictConfig(InputSettings, ModelSettings):
@@ -63,7 +66,9 @@ class PredictConfig(InputSettings, ModelSettings):
         most=1,
     )
     logit_scale: float | None = option(
-        "What cosines are multiplied with before the softmax (default: the model's).", None, float, _ANSWER
+        "What cosines are multiplied with before the softmax (default: the model's).",
+        *(None, float, _ANSWER),
+        most=MOST_LOGIT_SCALE,
     )
     out: str | None = option(
         "The file, .csv, .jsonl or .parquet, replaced when all is done (default: stdout).",
@@ -86,7 +91,7 @@ class PredictConfig(InputSettings, ModelSettings):
             BadInputError: a value is not allowed; names its flag.
         """
         super().__post_init__()
-        if self.logit_scale is not None and not 0 < self.logit_scale < float("inf"):
+        if self.logit_scale is not None and self.logit_scale <= 0:
             raise BadInputError(f"--logit-scale {self.logit_scale}: must be a number above 0")
         if not self.cache and self.cache_dir is not None:
             raise BadInputError(f"--no-cache and --cache-dir {self.cache_dir} contradict each other: drop one")
@@ -152,8 +157,29 @@ def check_paths(config: PredictConfig) -> None:
         if config.out_path.is_dir():
             raise BadInputError(f"--out {config.out}: is a folder; give a file")
         check_can_be_made("--out", config.out_path.parent)
+        _check_is_no_input(config, config.out_path)
     if config.cache_dir is not None:
         check_can_be_made("--cache-dir", Path(config.cache_dir))
+
+
+def _check_is_no_input(config: PredictConfig, out: Path) -> None:
+    """Check that no file of the inputs would be replaced by the answers, whatever name or link it goes by."""
+    if not out.exists():
+        return
+    own = config.labels_path
+    named = [("--labels", path) for path in ([own, *own.iterdir()] if own is not None and own.is_dir() else [own])]
+    named += [("--only", config.only), ("--urls", config.urls), ("--shards", config.shards)]
+    named += [(flag, getattr(config, flag[2:])) for flag in ("--model", "--pretrained", "--resume")]
+    if config.images_dir is not None:
+        named += [("--images-dir", path) for path in Path(config.images_dir).glob("*.csv")]
+    for flag, path in (*named, *(("INPUT", word) for word in config.inputs)):
+        if path is not None and Path(path).exists() and out.samefile(path):
+            raise BadInputError(is_input(config.out, flag, path))
+
+
+def is_input(out: str | None, flag: str, path: str | Path) -> str:
+    """Why answers are not written over an input."""
+    return f"--out {out}: is {path} of {flag}, which the answers would replace; give another file"
 
 
 PREDICT = Command(

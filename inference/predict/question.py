@@ -1,6 +1,8 @@
 """What is asked, opened and checked before torch is imported: the label list, the taxa, the pictures."""
 
 import logging
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from inference.label_embeddings.embed_labels import read_about
 from inference.label_embeddings.texts import check_texts
 from inference.labels.list_cache import LabelList, open_list
 from inference.labels.taxon_list import labels_under, read_taxa
-from inference.predict.config import PredictConfig
+from inference.predict.config import PredictConfig, is_input
 from inference.predict.guess import LABEL
 from taxonomy.errors import BadInputError
 
@@ -58,7 +60,21 @@ def open_question(config: PredictConfig) -> OpenQuestion:
     if config.only is not None:
         wanted = read_taxa(Path(config.only))
         number_S = labels_under(found.labels, found.groups, wanted, f"--only {config.only}")
-    return OpenQuestion(found, embeddings, prompt_set, number_S, config.open())
+    pictures = config.open()
+    _check_out(config, pictures)
+    return OpenQuestion(found, embeddings, prompt_set, number_S, pictures)
+
+
+def _check_out(config: PredictConfig, pictures: Inputs) -> None:
+    """Check that the answers do not replace a picture of a folder that is searched through."""
+    if config.out_path is None or not config.inputs or not config.out_path.exists():
+        return
+    out = config.out_path.stat()
+    for picture in pictures:
+        if isinstance(picture.source, Path):
+            with suppress(OSError):  # one that has vanished is a row with a reason
+                if os.path.samestat(picture.source.stat(), out):
+                    raise BadInputError(is_input(config.out, "INPUT", picture.source))
 
 
 def _prompt_set(config: PredictConfig, embeddings: Path | None) -> str:

@@ -5,11 +5,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO
 
 from evaluation.results.whole_file import sync
+from inference.leftovers import sweep
 from inference.predict.rows import COLUMNS, REAL, WHOLE, Row
 from taxonomy.errors import WorkFailedError
 
@@ -31,38 +34,36 @@ def row_file(path: Path | None, format_: str) -> Iterator[Write]:
     Raises:
         WorkFailedError: it could not be written, as on a full disk.
     """
-    writers = {"csv": _csv, "jsonl": _json_lines, "parquet": _parquet}
+    text_writers = {"csv": _csv, "jsonl": _json_lines}
     if path is None:
-        with _to_stdout(), writers[format_](sys.stdout) as write:
+        with _to_stdout(), text_writers[format_](sys.stdout) as write:
             yield write
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with ExitStack() as open_files:
-        open_files.callback(_remove, temporary)
-        with _said(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            is_text = format_ != "parquet"
-            file = temporary.open("w", encoding="utf-8", newline="") if is_text else temporary.open("wb")
-            open_files.callback(_close, file)
-            writer = writers[format_](file)
-            write = writer.__enter__()
+    writer = text_writers.get(format_, partial(_parquet, path))
+    with _whole(path, is_text=format_ in text_writers) as file, writer(file) as write:
         yield lambda rows: _checked(path, write, rows)
+
+
+@contextmanager
+def _whole(path: Path, is_text: bool) -> Iterator[IO]:
+    """A file that takes its name when the block ends without an error; what killed runs left of it is removed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _said(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent, "tmp", path.name)
+        file = temporary.open("w", encoding="utf-8", newline="") if is_text else temporary.open("wb")
+    try:
+        yield file
         with _said(path):
-            writer.__exit__(None, None, None)
             file.close()
             sync(temporary)
             temporary.replace(path)
             sync(path.parent)
-
-
-def _close(file: IO) -> None:
-    with suppress(OSError):  # what could not be written was said
-        file.close()
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
+    finally:
+        with suppress(OSError):  # what could not be written was said
+            file.close()
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _checked(path: Path, write: Write, rows: Sequence[Row]) -> None:
@@ -81,7 +82,9 @@ def _said(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _to_stdout() -> Iterator[None]:
-    """The block; a reader that has seen enough, as `head`, ends the command without a word."""
+    """The block, in UTF-8 whatever the locale; a reader that has seen enough, as `head`, ends it without a word."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     try:
         yield
         sys.stdout.flush()
@@ -112,7 +115,7 @@ def _short(row: Row) -> list:
 
 
 @contextmanager
-def _parquet(file: IO) -> Iterator[Write]:
+def _parquet(path: Path, file: IO) -> Iterator[Write]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -131,6 +134,12 @@ def _parquet(file: IO) -> Iterator[Write]:
         if len(waiting) >= _ROWS_OF_A_GROUP:
             flush()
 
-    with pq.ParquetWriter(file, schema) as writer:
+    writer = pq.ParquetWriter(file, schema)
+    try:
         yield write
-        flush()
+        with _said(path):
+            flush()
+            writer.close()
+    finally:
+        with suppress(OSError):  # before the file closes; what could not be written was said
+            writer.close()

@@ -59,9 +59,14 @@ class Rows:
         path = labels.path(first)[:depth]
         name = f"{path[-2]} {path[-1]}" if rank == "species" else path[-1]
         assert name is not None
-        is_the_label = labels.names[first].as_py() == name or self._size_of(rank)[number] == 1
-        common = labels.common_name(first) if is_the_label and rank == "species" else None
+        common = labels.common_name(first) if rank == "species" and self._is_label(name, first, number) else None
         return name, common, path + (None,) * (len(RANKS) - depth)
+
+    def _is_label(self, species: str, label: int, number: int) -> bool:
+        """Whether the first label of a species is the species: not one of several, nor a subspecies of it."""
+        name, species = self._labels.names[label].as_py().casefold(), species.casefold()
+        is_part = name.startswith(f"{species} ")
+        return name == species or (self._size_of("species")[number] == 1 and not is_part)
 
     def _sizes(self, rank: str) -> np.ndarray:
         """Labels of every taxon of a rank."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from evaluation.encoding.encoder import OpenClipEncoder
 from inference.label_embeddings.embed_labels import LabelEmbeddings, embed_labels, read_label_embeddings
-from inference.predict.config import PredictConfig
+from inference.open_model import open_model
+from inference.predict.config import MOST_LOGIT_SCALE, PredictConfig
 from inference.predict.predictor import Predictor, Question
 from inference.predict.question import OpenQuestion
 from inference.predict.row_files import row_file
@@ -19,19 +20,20 @@ _REASONS_SHOWN = 3
 
 
 def run(config: PredictConfig, question: OpenQuestion) -> None:
-    """Answer it; the last line on stderr says how many pictures were read, and why others were not.
+    """Answer it; the last line on stderr says how many pictures were named, and why others were not.
 
     Raises:
         BadInputError: the model cannot be used, or the embeddings of the labels are another model's.
         WorkFailedError: not one picture could be read, or the output could not be written.
     """
-    encoder = config.open_encoder()
+    encoder = open_model(config)
+    scale = _scale(config, encoder)
     labels = _embeddings(config, question, encoder)
     groups = question.labels.groups
     predictor = Predictor(
         Candidates(labels.label_CD, question.number_S),
         groups,
-        config.logit_scale or encoder.logit_scale,
+        scale,
         Question(config.rank, config.guesses, config.min_confidence),
     )
     answers = _Answers(predictor, Rows(question.labels.labels, groups), config.min_confidence)
@@ -43,6 +45,16 @@ def run(config: PredictConfig, question: OpenQuestion) -> None:
     answers.report(config.out_path)
 
 
+def _scale(config: PredictConfig, encoder: OpenClipEncoder) -> float:
+    scale = config.logit_scale or encoder.logit_scale
+    if not 0 < scale <= MOST_LOGIT_SCALE:
+        raise BadInputError(
+            f"{config.choice.label}: its logit scale is {scale:g}, where above 0 and at most {MOST_LOGIT_SCALE:g} can "
+            f"be used; give --logit-scale"
+        )
+    return scale
+
+
 def _embeddings(config: PredictConfig, question: OpenQuestion, encoder: OpenClipEncoder) -> LabelEmbeddings:
     labels = question.labels.labels
     if question.embeddings is None:
@@ -51,11 +63,10 @@ def _embeddings(config: PredictConfig, question: OpenQuestion, encoder: OpenClip
     name = config.choice.label
     if found.about["model_hash"] != encoder.hash:
         raise BadInputError(f"{question.embeddings}: embeddings of another model than {name}; give the list itself")
-    # the activation; precision moves embeddings by little
-    if str(found.about["variant"]).split()[:1] != encoder.variant.split()[:1]:
+    if found.about["activation"] != encoder.facts.activation:  # precision moves embeddings by little
         raise BadInputError(
-            f"{question.embeddings}: embedded with {found.about['variant']}, but {name} is {encoder.variant}; "
-            f"give the same --activation, or the list itself"
+            f"{question.embeddings}: embedded with {found.about['activation']}, but {name} is of "
+            f"{encoder.facts.activation}; give the same --activation, or the list itself"
         )
     return found
 
@@ -95,9 +106,8 @@ class _Answers:
         why += ", ..." if len(self._reasons) > _REASONS_SHOWN else ""
         if not self._num_read:
             raise WorkFailedError(f"not one of {num_lost:,} pictures could be read: {why}")
-        unsure = f", {self._num_unsure:,} of them too unsure for any rank" if self._num_unsure else ""
+        unsure = f"; {self._num_unsure:,} too unsure for any rank" if self._num_unsure else ""
         lost = f"; {num_lost:,} could not be read: {why}" if num_lost else ""
         where = f"; see {out}" if out is not None else ""
-        print(
-            f"named {self._num_read:,} of {self._num_read + num_lost:,} pictures{unsure}{lost}{where}", file=sys.stderr
-        )
+        num_named, num_all = self._num_read - self._num_unsure, self._num_read + num_lost
+        print(f"named {num_named:,} of {num_all:,} pictures{unsure}{lost}{where}", file=sys.stderr)

@@ -236,6 +236,24 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Interpolated:
+    """That a model is the average (1 - alpha) FROM + alpha TO of the weights of two.
+
+    Attributes:
+        from_model, to_model: what people call the two.
+        alpha: the share of `to_model`.
+        chosen_by: the rule by which this point was chosen among others; None where it was not.
+        flatters: why its figures promise too much; None where nothing is known against them.
+    """
+
+    from_model: str
+    to_model: str
+    alpha: float
+    chosen_by: str | None = None
+    flatters: str | None = None
+
+
+@dataclass(frozen=True)
 class Reference:
     """Something to cite."""
 
@@ -259,6 +277,7 @@ class CardFacts:
         data: what it learnt from; None likewise.
         results: evaluations of these weights under this activation.
         other_activation: the same of these weights under the other one.
+        interpolated: the two models that it is the average of; None for any other model.
         references: to cite.
         software: name and version that wrote the card.
     """
@@ -271,6 +290,7 @@ class CardFacts:
     data: DataRecord | None = None
     results: tuple[Measured, ...] = ()
     other_activation: tuple[Measured, ...] = ()
+    interpolated: Interpolated | None = None
     references: tuple[Reference, ...] = ()
     software: str = "taxaflow"
     schema_version: int = SCHEMA_VERSION

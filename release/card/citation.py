@@ -1,7 +1,6 @@
 """What to cite: this software, and the papers that a model stands on."""
 
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from release.card.card_facts import Reference, RunRecord
@@ -15,9 +14,6 @@ BIOTROVE = Reference(
     note="arXiv 2406.17720",
 )
 """The paper of the three recipes and of the published figures. Source: CITATION.cff."""
-
-_CFF = Path(__file__).resolve().parents[2] / "CITATION.cff"
-"""Of a checkout; an installed package does not bring it."""
 
 
 def software() -> str:
@@ -41,13 +37,16 @@ def references(run: RunRecord | None, has_published_figures: bool) -> tuple[Refe
 
 
 def _own() -> Reference | None:
-    """The project's CITATION.cff; None where it is not there or cannot be read."""
+    """This software, as its installed package describes itself; None where it is not installed."""
     try:
-        import yaml
-
-        content: Any = yaml.safe_load(_CFF.read_text(encoding="utf-8"))
-        authors = ", ".join(str(author.get("name")) for author in content["authors"])
-        year = int(str(content["date-released"])[:4])
-        return Reference(str(content["title"]), authors, "software", year, f"version {content['version']}")
-    except (ImportError, OSError, ValueError, LookupError, TypeError, AttributeError):
+        about: Any = metadata.metadata("taxaflow")
+    except metadata.PackageNotFoundError:
         return None
+    parts = [f"version {about['Version']}", about.get("License-Expression"), *_addresses(about)]
+    title = ": ".join(filter(None, (about["Name"], about.get("Summary")))).rstrip(".")
+    return Reference(title, about.get("Author") or "", "software", None, ", ".join(filter(None, parts)))
+
+
+def _addresses(about: Any) -> list[str]:
+    """The project's addresses, as `Homepage, https://...` in its metadata."""
+    return [line.split(",", 1)[-1].strip() for line in about.get_all("Project-URL") or ()][:1]

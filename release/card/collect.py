@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from evaluation.loading.facts import ModelFacts
-from release.card.card_facts import CardFacts, DataRecord, RunRecord, read_facts
+from release.card.card_facts import CardFacts, DataRecord, Interpolated, Measured, RunRecord, read_facts
 from release.card.citation import references, software
 from release.card.data import SeenNames, read_data
-from release.card.results import read_measured
+from release.card.results import in_order, key_of, pictures_of, read_measured
 from release.card.run_record import read_run, train_manifest
 from release.card.words import one_line, text_without_folders, without_folders
 from taxonomy.errors import BadInputError
@@ -25,6 +25,7 @@ def collect_card_facts(
     results: Sequence[Path] = (),
     manifest: Path | None = None,
     license: str | None = None,
+    interpolated: Interpolated | None = None,
 ) -> CardFacts:
     """All that is recorded of a model.
 
@@ -33,12 +34,15 @@ def collect_card_facts(
         model_hash: of its weights and architecture.
         label: what people call it; folders in it are left out.
         origin: the run, checkpoint, weights file or exported folder that it comes from; None for hubs and tags.
-        results: folders of `taxaflow eval --out` with results of it.
+        results: folders of `taxaflow eval --out` with results of it; they replace those that an exported folder has
+            of the same tasks.
         manifest: of the dataset that it learnt from; None takes the one that the run was started with, if it is there.
         license: of the model, as its publisher states it.
+        interpolated: the two models that it is the average of.
 
     Raises:
-        BadInputError: a record cannot be read, results are of other models, or the manifest is of another training.
+        BadInputError: a record cannot be read, results are of other models or contradict each other, or the manifest
+            is of another training.
     """
     stored = _stored(origin)
     base = _without_records(facts, model_hash, label)
@@ -46,17 +50,20 @@ def collect_card_facts(
         base, origin = _continued(stored, base), None
     run = read_run(origin) if origin else base.run
     data, seen = _data(run, origin, manifest)
-    measured = read_measured(results, model_hash, seen)
+    added = {key_of(one): one for one in read_measured(results, model_hash, facts, seen)}
+    measured = in_order(({key_of(one): one for one in _kept(stored, base)} | added).values())
     own = tuple(one for one in measured if one.activation == facts.activation)
     others = tuple(one for one in measured if one.activation != facts.activation)
+    _tell_of_others(own, others, facts)
     return replace(
         base,
         license=license or base.license,
         run=run,
         data=data or base.data,
-        results=own if results else base.results,
-        other_activation=others if results else base.other_activation,
-        references=references(run, any(one.published for one in own or base.results)),
+        results=own,
+        other_activation=others,
+        interpolated=interpolated or base.interpolated,
+        references=references(run, any(one.published for one in own)),
         software=software(),
     )
 
@@ -67,11 +74,45 @@ def _stored(origin: Path | None) -> CardFacts | None:
 
 
 def _continued(stored: CardFacts, base: CardFacts) -> CardFacts:
-    """What an exported folder says, if it is of the very weights; a folder does not know what those once came from."""
+    """What an exported folder says, if it is of the very weights.
+
+    How the model is built is always what is exported now, whatever the folder says. Only where its weights once came
+    from, and what once decided an activation that is still its own, a folder knows and its files do not.
+    """
     if stored.model_hash != base.model_hash:
         return base
-    is_same = stored.model.activation == base.model.activation
-    return replace(stored, label=base.label, model=stored.model if is_same else base.model)
+    model = replace(base.model, name=stored.model.name, pretrained=stored.model.pretrained)
+    if stored.model.activation == model.activation and not _is_by_flag(model):
+        model = replace(model, activation_source=stored.model.activation_source)
+    return replace(stored, label=base.label, model=model)
+
+
+def _is_by_flag(model: ModelFacts) -> bool:
+    return model.activation_source.startswith("flag")
+
+
+def _kept(stored: CardFacts | None, base: CardFacts) -> list[Measured]:
+    """The results that an exported folder has of this model; says which are of other pictures."""
+    if stored is None or stored.model_hash != base.model_hash:
+        return []
+    found = [*stored.results, *stored.other_activation]
+    kept = [one for one in found if pictures_of(stored.model, one.protocol) == pictures_of(base.model, one.protocol)]
+    if len(kept) < len(found):
+        _LOG.warning(
+            "%d of %d results of the exported folder are left out of the card: its pictures were made otherwise when "
+            "they were measured; evaluate this model and add --results",
+            *(len(found) - len(kept), len(found)),
+        )
+    return kept
+
+
+def _tell_of_others(own: Sequence[Measured], others: Sequence[Measured], facts: ModelFacts) -> None:
+    if others and not own:
+        _LOG.warning(
+            "all results of these weights are under another activation than this model's %s: the card has none of this "
+            "model; evaluate it and add --results",
+            facts.activation,
+        )
 
 
 def _without_records(facts: ModelFacts, model_hash: str, label: str) -> CardFacts:

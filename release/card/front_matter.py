@@ -47,7 +47,8 @@ def front_matter(facts: CardFacts) -> str:
 def _base_model(facts: CardFacts) -> str | None:
     """The hub's name of the weights that it was made from, where they came from there."""
     place = facts.model.pretrained or ""
-    return place.removeprefix(HUB) if place.startswith(HUB) else None
+    name = place.removeprefix(HUB)
+    return name if place.startswith(HUB) and _HUB_NAME.fullmatch(name) else None
 
 
 def _datasets(facts: CardFacts) -> list[str] | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from evaluation.report import words
-from release.card.card_facts import TRAIN, CardFacts, Measured
+from release.card.card_facts import TRAIN, CardFacts, Measured, SplitRecord
 
 WIDE_POINTS = 10
 """Of a 95 % interval from end to end, percentage points, above which a card calls it wide."""
@@ -17,6 +17,7 @@ def limits(facts: CardFacts) -> list[str]:
     headlines = [one for one in facts.results if one.headline]
     return [
         *_about_the_run(facts),
+        *_about_the_choice(facts),
         *_about_activation(facts),
         *_about_classes(facts),
         *_about_overlap(facts),
@@ -25,7 +26,7 @@ def limits(facts: CardFacts) -> list[str]:
         *_about_few_images(headlines),
         *_about_confidence(headlines),
         *_about_missing_pictures(headlines),
-        *([] if facts.results else ["It was not evaluated, as far as is recorded: its accuracy is not known."]),
+        *_about_no_results(facts),
     ]
 
 
@@ -51,6 +52,25 @@ def _about_the_run(facts: CardFacts) -> Iterator[str]:
         yield f"{words.number(log.skipped_steps)} steps with a loss or gradient that was no good number were skipped."
     if log.num_unreadable_lines:
         yield f"{words.number(log.num_unreadable_lines)} lines of the training log cannot be read and are left out."
+
+
+def _about_the_choice(facts: CardFacts) -> Iterator[str]:
+    made = facts.interpolated
+    if made is not None and made.flatters is not None:
+        yield f"Of the points between {made.from_model} and {made.to_model}: {made.flatters}."
+
+
+def _about_no_results(facts: CardFacts) -> Iterator[str]:
+    if facts.results:
+        return
+    names = words.and_list(sorted({one.activation or "none recorded" for one in facts.other_activation}))
+    others = (
+        f"; the {len(facts.other_activation)} results of its weights are under {names}, not {facts.model.activation}"
+    )
+    yield (
+        f"It was not evaluated, as far as is recorded{others if facts.other_activation else ''}: its accuracy is not "
+        "known."
+    )
 
 
 def _about_activation(facts: CardFacts) -> Iterator[str]:
@@ -79,10 +99,10 @@ def _task(one: Measured) -> tuple[str, ...]:
 def _about_classes(facts: CardFacts) -> Iterator[str]:
     data = facts.data
     train = next((split for split in data.splits if split.name == TRAIN), None) if data else None
-    if train is not None and train.num_species is not None:
+    if data and data.is_trained_on and train is not None and train.num_species is not None:
         yield (
-            f"It has seen {words.number(train.num_species)} species in training. Of others it may know the words from "
-            "its start weights, or nothing."
+            f"The training split holds {words.number(train.num_species)} species{_part_seen(facts, train)}. Of others "
+            "it may know the words from its start weights, or nothing."
         )
     for one in facts.results:
         unseen = one.num_classes - (one.num_classes_seen or 0)
@@ -92,6 +112,14 @@ def _about_classes(facts: CardFacts) -> Iterator[str]:
                 f"{words.number(unseen)} of the {words.number(one.num_classes)} classes of {name_of(one)} {verb} not "
                 "among the names in the training pictures' records."
             )
+
+
+def _part_seen(facts: CardFacts, train: SplitRecord) -> str:
+    """That the run was shorter than its data."""
+    seen = facts.run.samples_seen if facts.run else None
+    if seen is None or seen >= train.num_pictures:
+        return ""
+    return f", and the run saw no more than {words.number(seen)} of its {words.number(train.num_pictures)} pictures"
 
 
 def _about_overlap(facts: CardFacts) -> Iterator[str]:

@@ -1,35 +1,45 @@
-"""What evaluations measured of a model: their result files, with the paper's figures beside them. No torch."""
+"""What evaluations measured of a model: their result files, with the paper's figures beside them. No torch.
 
+A result is of a model only if its weights, its activation and what was done to its pictures are the model's.
+"""
+
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from evaluation.benchmarks.benchmark import CLASS_LISTS, COMMON_NAME, LABEL, NINE_LEVELS, SCIENTIFIC_NAME
 from evaluation.benchmarks.published_figures import PAPERS_EIGHT, PUBLISHED_NUM_IMAGES, PUBLISHED_TOP1
+from evaluation.encoding.preprocess import Preprocess
+from evaluation.loading.facts import ModelFacts
+from evaluation.protocols import PROTOCOLS
 from evaluation.report.columns import title_of
-from evaluation.results.result import read_results
+from evaluation.results.result import file_name, read_results
 from release.card.card_facts import Figure, Measured, PublishedFigure
 from release.card.data import SeenNames
 from release.card.words import one_line
 from taxonomy.errors import BadInputError
+
+_LOG = logging.getLogger(__name__)
 
 _FEW = 3
 _SAME_NAMES = {LABEL: (SCIENTIFIC_NAME, COMMON_NAME), "rollup_species": (SCIENTIFIC_NAME,)}
 """Taxon -> levels of the training records that hold names like its classes', where that is not the level itself."""
 
 
-def read_measured(folders: Sequence[Path], model_hash: str, seen: SeenNames) -> tuple[Measured, ...]:
+def read_measured(folders: Sequence[Path], model_hash: str, facts: ModelFacts, seen: SeenNames) -> tuple[Measured, ...]:
     """The results of a model's weights under any activation, headlines of the paper's benchmarks first.
 
     Args:
         folders: of `taxaflow eval --out`; results of other models in them are passed over.
         model_hash: of the weights and architecture.
+        facts: what is done to the model's pictures; results with other pictures are left out, and said.
         seen: names in the training data; empty where they are not known.
 
     Raises:
-        BadInputError: a folder holds no results, or none of this model.
+        BadInputError: a folder holds no results, or none of this model, or two say different things of one task.
     """
-    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    found: dict[tuple[Any, ...], tuple[Path, Mapping[str, Any]]] = {}
     for folder in folders:
         records = read_results(folder)
         own = [record for record in records if record["model"]["hash"] == model_hash]
@@ -38,8 +48,55 @@ def read_measured(folders: Sequence[Path], model_hash: str, seen: SeenNames) -> 
                 f"--results {folder}: none of its {len(records)} results is of this model ({model_hash[:8]}), "
                 f"they are of {_models(records)}; evaluate this one: taxaflow eval --out {folder}"
             )
-        found |= {_key(record): record for record in own}
-    return tuple(_measured(record, seen) for _, record in sorted(found.items(), key=lambda item: _place(item[1])))
+        for record in own:
+            file = folder / file_name(record)
+            if _has_its_pictures(record, facts, file):
+                other, same = found.setdefault(_key(record), (file, record))
+                _check_same(other, same, file, record)
+    return in_order(_measured(record, seen) for _, record in found.values())
+
+
+def in_order(measured: Iterable[Measured]) -> tuple[Measured, ...]:
+    """Results as a card lists them."""
+    return tuple(sorted(measured, key=_place))
+
+
+def key_of(one: Measured) -> tuple[str | None, ...]:
+    """What tells a result from others of the same weights."""
+    return one.benchmark, one.taxon, one.class_list, one.protocol, one.activation
+
+
+def pictures_of(facts: ModelFacts, protocol: str) -> Mapping[str, Any]:
+    """What is done to a model's pictures under a protocol, of which `paper_sci` is `paper` with other prompts."""
+    base = PROTOCOLS.get(protocol) or PROTOCOLS.get(protocol.split("_")[0])
+    changes = {} if base is None else base.preprocess
+    own = Preprocess.of(facts)
+    return {**own.to_dict(), **{name: _as_json(value) for name, value in changes.items()}}
+
+
+def _as_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _has_its_pictures(record: Mapping[str, Any], facts: ModelFacts, file: Path) -> bool:
+    own = pictures_of(facts, record["protocol"])
+    differing = [name for name, value in own.items() if record["preprocessing"].get(name) != value]
+    if differing:
+        name = differing[0]
+        _LOG.warning(
+            "--results %s is left out of the card: %s was %s, of this model it is %s",
+            *(file, name, record["preprocessing"].get(name), own[name]),
+        )
+    return not differing
+
+
+def _check_same(other: Path, same: Mapping[str, Any], file: Path, record: Mapping[str, Any]) -> None:
+    differing = [name for name in record if name != "model" and record[name] != same.get(name)]
+    if differing:
+        raise BadInputError(
+            f"--results: {other} and {file} are of one model and task and differ ({', '.join(differing[:_FEW])}): "
+            "name the folder of one of them alone"
+        )
 
 
 def _key(record: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -52,20 +109,20 @@ def _models(records: Iterable[Mapping[str, Any]]) -> str:
     return ", ".join(names[:_FEW]) + (", ..." if len(names) > _FEW else "")
 
 
-def _place(record: Mapping[str, Any]) -> tuple[Any, ...]:
+def _place(one: Measured) -> tuple[Any, ...]:
     """Where a result stands in the card."""
-    benchmark, taxon = record["benchmark"], record["taxon"]
+    benchmark, taxon = one.benchmark, one.taxon
     rank = taxon.removeprefix("rollup_")
     return (
         PAPERS_EIGHT.index(benchmark) if benchmark in PAPERS_EIGHT else len(PAPERS_EIGHT),
         benchmark,
-        CLASS_LISTS.index(record["class_list"]),
-        record["protocol"],
-        not record["headline"],
+        CLASS_LISTS.index(one.class_list) if one.class_list in CLASS_LISTS else len(CLASS_LISTS),
+        one.protocol,
+        not one.headline,
         rank != taxon,
         NINE_LEVELS.index(rank) if rank in NINE_LEVELS else len(NINE_LEVELS),
         taxon,
-        record["model"]["activation"] or "",
+        one.activation or "",
     )
 
 

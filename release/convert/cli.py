@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from evaluation.cli import needed, set_up_logging
+from evaluation.cli import set_up_logging
 from evaluation.settings.command_line import load
 from release.convert.config import CONVERT, check_paths
 from taxonomy.ending import ending
+from taxonomy.needed import needed
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -14,4 +15,4 @@ def main(arguments: Sequence[str]) -> None:
         config = load(CONVERT, arguments)
         check_paths(config)
         set_up_logging(config.debug)
-        needed("release.convert.convert").convert(config)
+        needed("release.convert.convert", "taxaflow convert", "eval").convert(config)

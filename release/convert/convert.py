@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from evaluation.errors import OtherArchitectureError
 from evaluation.loading.facts import ModelFacts, stored_facts
 from evaluation.loading.fingerprint import model_hash
 from evaluation.loading.origin import find_origin
@@ -13,12 +14,11 @@ from evaluation.loading.weights import read_pickled, read_weights
 from evaluation.model import ModelRequest, build_model
 from release.card.card_facts import CardFacts, RunRecord
 from release.card.collect import collect_card_facts
-from release.card.words import one_line
-from release.card.write_card import write_card
+from release.card.words import one_line, without_folders
 from release.convert.config import ConvertConfig
 from release.convert.fitting_models import fitting_models
-from release.folder.whole_folder import whole_folder
-from release.folder.write_folder import check_can_be_exported, record_of, write_model
+from release.folder.released_folder import released_folder
+from release.folder.write_folder import check_can_be_exported
 from taxonomy.errors import BadInputError
 
 KNOWN_ACTIVATIONS = (
@@ -28,7 +28,6 @@ KNOWN_ACTIVATIONS = (
 """What can be said to someone who has to choose. Source: the training and evaluation code of both projects."""
 
 _SHOWN = 3
-CARD_FILE = "README.md"
 
 
 def convert(config: ConvertConfig) -> None:
@@ -39,17 +38,16 @@ def convert(config: ConvertConfig) -> None:
         WorkFailedError: the folder could not be written. Nothing of it is left.
     """
     content = read_pickled(config.file) if config.file.suffix != ".safetensors" else {}
-    request = _request(config, stored_facts(content))
+    request = _request(config, stored_facts(content, str(config.file)))
     model, facts = _built(request, config)
     check_can_be_exported(facts)
     card = _card(model, facts, config, content)
-    with whole_folder(config.out_dir, record_of(model, facts) | card.to_dict()) as folder:
-        write_model(model, facts, folder)
-        (folder / CARD_FILE).write_text(write_card(card), encoding="utf-8")
+    with released_folder(model, facts, card, config.out_dir):
+        pass  # nothing beside the model and its card
     millions = sum(one.numel() for one in model.parameters()) / 1e6
     print(
-        f"{config.file.name} -> {config.out_dir}: {card.model.name}, {millions:.1f} M parameters, activation "
-        f"{facts.activation} ({card.model.activation_source}), weights {card.model_hash[:12]}"
+        f"{config.file.name} -> {config.out_dir}: {one_line(card.model.name)}, {millions:.1f} M parameters, activation "
+        f"{facts.activation} ({one_line(card.model.activation_source)}), weights {card.model_hash[:12]}"
     )
 
 
@@ -87,15 +85,16 @@ def _built(request: ModelRequest, config: ConvertConfig) -> tuple[torch.nn.Modul
     """The model with its weights.
 
     Raises:
-        BadInputError: they are of another architecture; names keys that differ, and models that fit.
+        OtherArchitectureError: names keys that differ, and models that fit.
+        BadInputError: as build_model.
     """
     try:
         return build_model(request)
-    except BadInputError as error:
-        names = fitting_models(read_weights(config.file)) if "another architecture" in str(error) else []
+    except OtherArchitectureError as error:
+        names = fitting_models(read_weights(config.file))
         if not names or config.model in names:
             raise
-        raise BadInputError(f"{error}; its shapes are those of {', '.join(names[:_SHOWN])}") from error
+        raise OtherArchitectureError(f"{error}; its shapes are those of {', '.join(names[:_SHOWN])}") from error
 
 
 def _card(model: torch.nn.Module, facts: ModelFacts, config: ConvertConfig, content: Any) -> CardFacts:
@@ -112,5 +111,5 @@ def _run(content: Any) -> RunRecord | None:
         epochs = int(epoch) if epoch is not None and not isinstance(epoch, str | torch.Tensor) else None
     except (TypeError, ValueError, OverflowError):
         epochs = None
-    name = one_line(name) if isinstance(name, str) else None
+    name = one_line(without_folders(name)) if isinstance(name, str) and name.strip() else None
     return RunRecord(name=name, epoch=epochs) if name or epochs is not None else None

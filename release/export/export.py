@@ -2,30 +2,29 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.cli import needed
 from evaluation.encoding.encoder import OpenClipEncoder
 from evaluation.loading.facts import HUB, LOCAL, WEIGHTS_FILE, newest_checkpoint
 from evaluation.loading.origin import find_origin
 from release.card.card_facts import CardFacts
 from release.card.collect import collect_card_facts
-from release.card.write_card import write_card
 from release.export.config import ONNX, PUBLISHED, ExportConfig, no_weights
 from release.export.image_encoder import write_image_encoder
 from release.export.published_file import read_progress, write_published_file
-from release.folder.whole_folder import whole_folder
-from release.folder.write_folder import check_can_be_exported, record_of, write_model
+from release.folder.released_folder import released_folder
+from release.folder.whole_folder import earlier_files
+from release.folder.write_folder import check_can_be_exported
 from taxonomy.errors import BadInputError
+from taxonomy.needed import needed
 from trainer.checkpoints.checkpoint import damage, step_of
 
 if TYPE_CHECKING:
     from inference.labels.labels import Labels
     from release.export.push import Repository
 
-CARD_FILE = "README.md"
 LABELS_FOLDER = "labels"
 
 _LOG = logging.getLogger(__name__)
@@ -48,11 +47,10 @@ def run(config: ExportConfig, labels: "Labels | None", repository: "Repository |
     encoder = config.open_encoder()
     check_can_be_exported(encoder.facts)
     facts = _card_facts(config, encoder, checkpoint)
-    record = record_of(encoder.model, encoder.facts) | facts.to_dict()
-    with whole_folder(config.out_dir, record) as folder:
+    before = earlier_files(config.out_dir)
+    with released_folder(encoder.model, encoder.facts, facts, config.out_dir) as folder:
         remarks = _fill(folder, config, encoder, checkpoint, labels)
-        (folder / CARD_FILE).write_text(write_card(facts), encoding="utf-8")
-    _say(config.out_dir, facts, remarks)
+    _say(config.out_dir, facts, remarks, before)
     if repository is not None:
         _push(config.out_dir, repository, facts)
 
@@ -94,9 +92,8 @@ def _card_facts(config: ExportConfig, encoder: OpenClipEncoder, checkpoint: Path
 def _fill(
     folder: Path, config: ExportConfig, encoder: OpenClipEncoder, checkpoint: Path | None, labels: "Labels | None"
 ) -> Mapping[str, str]:
-    """Write all but the card; returns file -> remark."""
+    """Write what was asked for beside the model and its card; returns file -> remark."""
     remarks = {}
-    write_model(encoder.model, encoder.facts, folder)
     if PUBLISHED in config.format:
         name = f"{file_name(config.choice.label)}.pt"
         progress = read_progress(checkpoint)
@@ -117,18 +114,22 @@ def file_name(label: str) -> str:
 
 
 def _write_labels(folder: Path, config: ExportConfig, encoder: OpenClipEncoder, labels: "Labels") -> str:
-    embeddings = needed("inference.label_embeddings.embed_labels")
+    embeddings = needed("inference.label_embeddings.embed_labels", "taxaflow export", "eval")
     cache = Path(config.cache_dir) if config.cache_dir else None
     made = embeddings.embed_labels(labels, config.prompt_set, encoder, cache, title="labels")
     embeddings.write_label_embeddings(folder, made)
     return f"{len(labels.names):,} labels, prompts {config.prompt_set}, fp16"
 
 
-def _say(out: Path, facts: CardFacts, remarks: Mapping[str, str]) -> None:
+def _say(out: Path, facts: CardFacts, remarks: Mapping[str, str], before: Set[str]) -> None:
+    """Say what the folder holds, and what it held before and does no more."""
     print(f"{facts.label}, {facts.model.activation}, weights {facts.model_hash[:12]} -> {out}")
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         name = path.relative_to(out).as_posix()
         print(f"  {name:<30} {_size(path.stat().st_size):>10}  {remarks.get(name, '')}".rstrip())
+    dropped = sorted({name.split("/")[0] + ("/" if "/" in name else "") for name in before - earlier_files(out)})
+    if dropped:
+        print(f"no longer there, as not asked for this time: {', '.join(dropped)}")
     print(f'load it: open_clip.create_model_from_pretrained("{LOCAL}{out}")')
 
 

@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from evaluation.results.whole_file import sync
@@ -24,12 +24,15 @@ SCHEMA_VERSION = 1
 
 
 def check_out(flag: str, out: Path) -> None:
-    """Check that a folder can be written: absent, empty, or made by this command and not added to since.
+    """Check that a folder can be written: absent, empty, or made by this command and not touched since.
+
+    A folder that a process which is gone had put aside to replace it is there again afterwards.
 
     Raises:
-        BadInputError: it holds something else, is a file, or cannot be made.
+        BadInputError: it holds something else or a file that was changed, is a file, or cannot be made.
     """
     out = out.resolve()
+    _restore(out)
     nearest = next(one for one in (out, *out.parents) if one.exists())
     if not nearest.is_dir():
         raise BadInputError(f"{flag} {out}: {nearest} is a file; give a folder")
@@ -42,13 +45,39 @@ def check_out(flag: str, out: Path) -> None:
             f"{flag} {out} holds something else ({', '.join(foreign[:3])}{', ...' if len(foreign) > 3 else ''}): "
             f"give a new folder, or one that taxaflow made and nobody added to"
         )
+    changed = _changed(out) if nearest == out else []
+    if changed:
+        raise BadInputError(
+            f"{flag} {out}: {', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''} was changed since taxaflow "
+            f"wrote it, and would be overwritten: give a new folder, or move the file away first"
+        )
+
+
+def earlier_files(out: Path) -> set[str]:
+    """The files of a folder that taxaflow made, by their names in it; empty where there is none."""
+    return set(read_record(out).get("files", {}))
 
 
 def _foreign(folder: Path) -> list[str]:
-    """The files of a folder that its record does not name; all of them without a record."""
-    there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    """What a folder holds and its record does not name: files, links, and empty folders that held no file of ours."""
     own = read_record(folder).get("files", {})
-    return [name for name in there if name not in own and not (own and name == RECORD)]
+    known = {*own, *([RECORD] if own else [])}
+    folders = {parent.as_posix() for name in known for parent in PurePosixPath(name).parents}
+    found = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not path.is_dir():
+            is_foreign = path.is_symlink() or name not in known
+        else:
+            is_foreign = name not in folders and not any(path.iterdir())
+        found += [name] if is_foreign else []
+    return found
+
+
+def _changed(folder: Path) -> list[str]:
+    """The files of a folder that are not as its record has them; what is gone can be lost no more."""
+    own = read_record(folder).get("files", {})
+    return [name for name, sha256 in own.items() if (folder / name).is_file() and _sha256(folder / name) != sha256]
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -78,6 +107,7 @@ def whole_folder(out: Path, record: Mapping[str, Any]) -> Iterator[Path]:
     temporary = _hidden(out, "tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        _restore(out)
         _remove_leftovers(out, "tmp")
         temporary.mkdir()
         yield temporary
@@ -101,12 +131,13 @@ def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
 def _put_in_place(temporary: Path, out: Path) -> None:
     """Rename; a folder with files cannot be replaced by another, so the old one steps aside for a moment."""
     replaced = _hidden(out, "old")
-    if out.exists():
-        out.rename(replaced)
     try:
+        if out.exists():
+            _remove_leftovers(out, "old")
+            out.rename(replaced)
         temporary.rename(out)
-    except OSError:
-        if replaced.exists():
+    except BaseException:  # also an interrupt between the two
+        if replaced.exists() and not out.exists():
             replaced.rename(out)
         raise
     sync(out.parent)
@@ -118,13 +149,25 @@ def _hidden(out: Path, suffix: str) -> Path:
     return out.with_name(f".{out.name}.{os.getpid()}.{suffix}")
 
 
+def _restore(out: Path) -> None:
+    """Give the name back to a folder that a process put aside and was killed before it put another in its place."""
+    if out.exists() or not out.parent.is_dir():
+        return
+    aside = sorted(_leftovers(out, "old"), key=lambda path: path.stat().st_mtime)
+    if aside:
+        aside[-1].rename(out)
+
+
 def _remove_leftovers(out: Path, suffix: str) -> None:
     """Clear away what processes that are gone left beside the folder."""
+    for path in _leftovers(out, suffix):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _leftovers(out: Path, suffix: str) -> list[Path]:
     name = re.compile(rf"{re.escape('.' + out.name)}\.(\d+)\.{suffix}")
-    for path in out.parent.iterdir():
-        match = name.fullmatch(path.name)
-        if match is not None and not _runs(int(match[1])):
-            shutil.rmtree(path, ignore_errors=True)
+    found = [(path, name.fullmatch(path.name)) for path in out.parent.iterdir()]
+    return [path for path, match in found if match is not None and not _runs(int(match[1]))]
 
 
 def _runs(process: int) -> bool:

@@ -1,6 +1,5 @@
 """Points x benchmarks, and which point is the best: the rule, and what must be said of it. No torch."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,6 @@ from evaluation.settings.chosen_benchmarks import open_chosen
 from evaluation.settings.option import nearest
 from release.interpolate.config import InterpolateConfig, published_names
 from taxonomy.errors import BadInputError, WorkFailedError
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from evaluation.cli import needed, set_up_logging
+from evaluation.cli import set_up_logging
 from evaluation.settings.command_line import Command, load
 from release.interpolate.config import InterpolateConfig, check_files
 from taxonomy.ending import ending
+from taxonomy.needed import needed
 
 INTERPOLATE = Command(
     name="taxaflow interpolate",
@@ -34,6 +35,6 @@ def main(arguments: Sequence[str]) -> None:
         check_files(config)
         benchmarks = None
         if config.has_benchmarks:
-            benchmarks = needed("release.interpolate.choice").open_benchmarks(config)
+            benchmarks = needed("release.interpolate.choice", "taxaflow interpolate", "eval").open_benchmarks(config)
         set_up_logging(config.debug)
-        needed("release.interpolate.run").run_config(config, benchmarks)
+        needed("release.interpolate.run", "taxaflow interpolate", "eval").run_config(config, benchmarks)

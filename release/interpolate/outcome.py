@@ -1,6 +1,7 @@
 """What a sweep ends with: its table for a terminal, OUT/sweep.json with the same, and the page."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,8 @@ from release.interpolate.choice import Choice, Line, Point, lines_of
 from release.interpolate.config import InterpolateConfig
 from release.interpolate.page import write_page
 from taxonomy.errors import BadInputError
+
+_LOG = logging.getLogger(__name__)
 
 SWEEP_FILE, SCHEMA_VERSION = "sweep.json", 1
 
@@ -97,10 +100,11 @@ def _differences(line: Line, points: Sequence[Point], best: int, results: Path) 
 
 
 def _compared(best: Record, other: Record, results: Path) -> Comparison | None:
-    """None where the guesses are gone, or damaged."""
+    """None where the guesses are gone or damaged, which is said."""
     try:
         return compare(*(read_predictions(predictions_path(results / file_name(one))) for one in (best, other)))
-    except BadInputError:
+    except BadInputError as error:
+        _LOG.warning("%s; %s is not compared with an end", error, best["benchmark"])
         return None
 
 

@@ -4,7 +4,6 @@ All that can be refused is refused before the first file is written. A point who
 the same weights, pictures and settings, is read and not evaluated again.
 """
 
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from evaluation.benchmarks.benchmark import Benchmark
 from evaluation.distributed import find_device
 from evaluation.encoding.encoder import Encoder, OpenClipEncoder, with_preprocess
 from evaluation.evaluate import make_plan, run
+from evaluation.loading.fingerprint import model_hash
 from evaluation.model import get_tokenizer
 from evaluation.open_encoder import autocast_of, set_precision
 from evaluation.record import origin_of
@@ -25,13 +25,15 @@ from evaluation.results.result import earlier_result
 from evaluation.results.whole_file import write_whole
 from evaluation.run_config import CONFIG_FILE, check_tasks, options_of
 from evaluation.run_options import RunOptions
-from release.folder.write_folder import check_can_be_exported, write_folder
-from release.interpolate.choice import Point, choose_point, lines_of
+from release.card.card_facts import Interpolated
+from release.card.collect import collect_card_facts
+from release.card.words import without_folders
+from release.folder.released_folder import released_folder
+from release.folder.write_folder import check_can_be_exported
+from release.interpolate.choice import Choice, Point, choose_point, lines_of
 from release.interpolate.config import RESULTS, InterpolateConfig
 from release.interpolate.ends import Ends, open_ends
 from release.interpolate.outcome import print_folders, write_outcome
-
-_LOG = logging.getLogger(__name__)
 
 
 def run_config(config: InterpolateConfig, benchmarks: Sequence[Benchmark] | None = None) -> list[Point]:
@@ -64,7 +66,7 @@ def run_config(config: InterpolateConfig, benchmarks: Sequence[Benchmark] | None
         if config.save_all:
             _save(ends, config, alpha, config.point_dir(alpha))
     choice = choose_point(config.points, lines_of(points), config.choose_by)
-    best = _save(ends, config, points[choice.number].alpha, config.best_dir)
+    best = _save(ends, config, points[choice.number].alpha, config.best_dir, choice)
     write_outcome(config, points, choice, config.out_dir / RESULTS, best)
     return points
 
@@ -73,10 +75,16 @@ def _label(config: InterpolateConfig, alpha: float) -> str:
     return f"{config.label} alpha {alpha:g}"
 
 
-def _save(ends: Ends, config: InterpolateConfig, alpha: float, folder: Path) -> Path:
-    first, last = config.ends
-    record = {"interpolated": {"from": first.label, "to": last.label, "alpha": alpha}}
-    write_folder(ends.load(alpha), replace(ends.facts, pretrained=_label(config, alpha)), folder, record)
+def _save(ends: Ends, config: InterpolateConfig, alpha: float, folder: Path, choice: Choice | None = None) -> Path:
+    """Write a point as every released model, with its own results in the card."""
+    model, label = ends.load(alpha), _label(config, alpha)
+    facts = replace(ends.facts, pretrained=label)
+    first, last = (without_folders(end.label) for end in config.ends)
+    made = Interpolated(first, last, alpha, choice and choice.rule, choice and choice.flatters)
+    results = [config.out_dir / RESULTS] if config.has_benchmarks else []
+    card = collect_card_facts(facts, model_hash(model, facts), label, None, results, interpolated=made)
+    with released_folder(model, facts, card, folder):
+        pass  # nothing beside the model and its card
     return folder
 
 

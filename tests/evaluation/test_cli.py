@@ -112,7 +112,7 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path, capsys):
     def missing(name):
         raise ModuleNotFoundError("No module named 'open_clip'", name="open_clip")
 
-    monkeypatch.setattr(cli, "import_module", missing)
+    monkeypatch.setattr("taxonomy.needed.import_module", missing)
     code, said = ended(["--model", "RN50", "--folder", str(tmp_path)], capsys)
     assert (code, said) == (2, "taxaflow: evaluation needs the package open_clip: pip install 'taxaflow[eval]'\n")
 

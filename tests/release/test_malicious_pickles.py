@@ -1,8 +1,9 @@
-import contextlib
 import pickle
+import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from inference.predict.cli import main as predict_main
 from release.convert.cli import main as convert_main
 from release.export.cli import main as export_main
 from release.interpolate.cli import main as interpolate_main
-from taxonomy.errors import TaxaflowError
 from tests.release import harmful_files
 from tests.release.convert import published_files
 from tests.release.export.small_checkpoints import photos, small_checkpoint, small_model
@@ -154,6 +154,9 @@ OF_A_PLACE: dict[str, Entry] = {
 }
 """Entry point -> the command that is given a place that tells its model itself."""
 
+KINDS = {"folder": "open_clip_pytorch_model.bin", "file of ours": "epoch_3.pt", "checkpoint": "model.safetensors"}
+"""Kind of place -> the harmful file in it."""
+
 
 def refused(world: World, capsys, main: Main, words: Sequence[object]) -> str:
     """The one line of a command that refuses its input, having made nothing."""
@@ -179,16 +182,14 @@ def test_every_form_does_harm_where_it_is_read_the_usual_way(form, world):
     assert world.victim.is_dir()
 
 
-@pytest.mark.parametrize("form", harmful_files.FORMS)
-@pytest.mark.parametrize("entry", OF_A_FILE)
+@pytest.mark.parametrize(("entry", "form"), zip(OF_A_FILE, cycle(harmful_files.FORMS), strict=False))
 def test_a_harmful_file_is_refused_everywhere(entry, form, world, capsys):
     file = world.root / form
     harmful_files.FORMS[form](file, world.victim, world.model())
     assert form in refused(world, capsys, *OF_A_FILE[entry](world, file))
 
 
-@pytest.mark.parametrize("kind", ["folder", "file of ours", "checkpoint"])
-@pytest.mark.parametrize("entry", OF_A_PLACE)
+@pytest.mark.parametrize(("entry", "kind"), zip(OF_A_PLACE, cycle(KINDS), strict=False))
 def test_a_harmful_place_is_refused_everywhere(entry, kind, world, capsys):
     if kind == "folder":
         folder = world.root / "model"
@@ -201,7 +202,8 @@ def test_a_harmful_place_is_refused_everywhere(entry, kind, world, capsys):
         checkpoint = small_checkpoint(world.root / "runs" / "run", model_config=published_files.DWARF)
         harmful_files.spoil_checkpoint(checkpoint, "model.safetensors", world.victim)
         place = str(checkpoint)
-    refused(world, capsys, *OF_A_PLACE[entry](world, place))
+    line = refused(world, capsys, *OF_A_PLACE[entry](world, place))
+    assert KINDS[kind] in line and ("damaged" if kind == "checkpoint" else "could run code") in line
 
 
 @pytest.mark.parametrize("name", ["optimizer.pt", "rng.pt"])
@@ -223,26 +225,33 @@ def test_harmful_label_embeddings_are_refused(world, capsys):
     assert harmful_files.spoil_arrays(labels, world.victim) == 1
     capsys.readouterr()
     main, words = _predict(world, *good)
-    words = [labels if word == world.root / "names.txt" else word for word in words]
-    assert "labels" in refused(world, capsys, main, words)
+    words = tuple(labels if word == world.root / "names.txt" else word for word in words)
+    line = refused(world, capsys, main, words)
+    assert f"{labels}" in line and "Python objects" in line
 
 
-@pytest.mark.parametrize("command", [_eval, _predict, _embed])
-def test_harmful_caches_and_unfinished_work_are_not_read(command, world):
+@pytest.mark.parametrize(
+    ("command", "again"),
+    [(_eval, ["pictures are encoded", "classes are encoded"]), (_predict, ["labels are embedded"])],
+)
+def test_harmful_caches_are_passed_over(command, again, world, caplog):
     main, words = command(world, *BARE, "--resume", world.root / "good.bin")
+    assert run(main, *words) == 0 and not caplog.records
+    assert harmful_files.spoil_arrays(world.root / "cache", world.victim) == len(again)
     assert run(main, *words) == 0
-    assert harmful_files.spoil_arrays(world.root, world.victim) > 0
-    run(main, *words)
     assert not world.victim.exists()
+    for what in again:
+        assert re.search(rf"is damaged \(.*(allow_pickle=False|Python objects).*\): its {what} again", caplog.text)
 
 
 def test_harmful_predictions_are_not_read_by_the_report(world):
     main, words = _eval(world, "--model", "dwarf", "--activation", "both", "--resume", world.root / "good.bin")
     assert run(main, *words) == 0
     assert harmful_files.spoil_arrays(world.out, world.victim) == 2  # of two models, so they are compared
-    with contextlib.suppress(TaxaflowError):
-        print_report(world.out, None, None)
+    print_report(world.out, None, None)
     assert not world.victim.exists()
+    page = (world.out / "report.html").read_text()
+    assert "no readable predictions" in page and "allow_pickle=False" in page
 
 
 def test_harmful_offsets_of_a_shard_are_not_read(world):

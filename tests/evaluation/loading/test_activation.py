@@ -50,6 +50,12 @@ def test_a_config_without_the_key_is_gelu_and_says_so():
     assert "no quick_gelu key" in decision.remarks[0]
 
 
+@pytest.mark.parametrize("value", ["no", "false", 0, 1, [], {}])
+def test_a_quick_gelu_that_is_neither_true_nor_false_is_refused(value):
+    with pytest.raises(BadInputError, match=r"quick_gelu .* true or false is allowed"):
+        decide(Evidence(name="local-dir:x", has_config=True, config_quick_gelu=value))
+
+
 def test_openai_weights_under_the_plain_name_are_quickgelu_and_say_so():
     decision = decide(Evidence(name="ViT-B-16", tag="openai", tag_quick_gelu=True))
     assert decision.activation == "quickgelu"

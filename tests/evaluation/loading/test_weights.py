@@ -10,6 +10,7 @@ import torch
 from open_clip import CLIP, CustomTextCLIP
 from safetensors.torch import save_file
 
+from evaluation.errors import OtherArchitectureError
 from evaluation.loading.weights import load_strict, read_pickled, read_weights
 from taxonomy.errors import BadInputError
 from tests.evaluation.small_models import SMALL, changed
@@ -144,6 +145,68 @@ def test_a_missing_tensor_is_refused_by_name(tmp_path):
     del state["ln_final.weight"]
     with pytest.raises(BadInputError, match=r"1 missing: ln_final\.weight"):
         load_strict(CLIP(**SMALL), write("bin", state, tmp_path))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, torch.bool, torch.uint8])
+def test_values_of_another_kind_are_refused_by_name(dtype, tmp_path):
+    state = made().state_dict()
+    state["ln_final.weight"] = torch.ones(16).to(dtype)
+    kind = str(dtype).removeprefix("torch.")
+    with pytest.raises(BadInputError, match=rf"1 tensors of another kind than the model's: ln_final\.weight {kind}"):
+        load_strict(CLIP(**SMALL), write("bin", state, tmp_path))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_every_floating_kind_is_loaded(dtype, tmp_path):
+    state = {name: value.to(dtype) for name, value in made().state_dict().items()}
+    target = CLIP(**SMALL)
+    load_strict(target, write("bin", state, tmp_path))
+    assert torch.equal(target.ln_final.weight, state["ln_final.weight"].float())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300])
+@pytest.mark.parametrize("form", ["bin", "safetensors"])
+def test_weights_that_are_not_finite_are_refused_by_name_and_leave_the_model_alone(value, form, tmp_path):
+    state = {name: tensor.double() for name, tensor in made().state_dict().items()}
+    state["text_projection"][3, 4] = value
+    target = CLIP(**SMALL)
+    before = {name: tensor.clone() for name, tensor in target.state_dict().items()}
+    with pytest.raises(BadInputError, match=r"NaN or infinite weights.* in 1 of 38 tensors: text_projection;"):
+        load_strict(target, write(form, state, tmp_path))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in target.state_dict().items())
+
+
+@pytest.mark.parametrize("name", [1, (1, 2), None, "a\x1b[2J"])
+def test_names_that_are_no_plain_texts_are_refused(name, tmp_path):
+    torch.save({name: torch.zeros(1)}, tmp_path / "w.pt")
+    with pytest.raises(BadInputError, match="their names are texts, not ") as caught:
+        read_weights(tmp_path / "w.pt")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse:UserWarning")
+def test_sparse_tensors_are_refused(tmp_path):
+    state = made().state_dict()
+    state["text_projection"] = state["text_projection"].to_sparse()
+    with pytest.raises(BadInputError, match="other things than plain tensors: text_projection"):
+        load_strict(CLIP(**SMALL), write("bin", state, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "positions"),
+    [("visual.positional_embedding", 7), ("visual.positional_embedding", 1), ("positional_embedding", 0)],
+)
+def test_positions_that_no_picture_or_text_has_are_refused(name, positions, tmp_path):
+    state = made().state_dict()
+    state[name] = torch.zeros(positions, 16)
+    with pytest.raises(OtherArchitectureError, match=rf"of another shape: {re.escape(name)} \({positions}, 16\)"):
+        load_strict(CLIP(**SMALL), write("bin", state, tmp_path))
+
+
+def test_names_of_other_publishers_that_are_not_whole_are_another_architecture(tmp_path):
+    torch.save({"image_encoder.model.patch_emb.0.block.conv.weight": torch.zeros(1)}, tmp_path / "w.bin")
+    with pytest.raises(OtherArchitectureError, match="another architecture"):
+        load_strict(CLIP(**SMALL), tmp_path / "w.bin")
 
 
 def test_positions_are_resized_as_open_clip_does_and_it_is_said(tmp_path, caplog):

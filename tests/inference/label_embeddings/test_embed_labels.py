@@ -35,6 +35,7 @@ class WordEncoder:
     """A text is a unit row of its own; counts what it is asked, and may stop at some number of texts."""
 
     hash, variant, logit_scale = "cd" * 32, "gelu fp32", 10.0
+    facts = SimpleNamespace(activation="gelu")
 
     def __init__(self, most: int = 10**9):
         self.num_texts, self.most = 0, most

@@ -1,5 +1,8 @@
 """Labels -> taxa by whole paths; what contradicts itself is told; the kept form is the parsed one."""
 
+import os
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -29,6 +32,18 @@ def test_a_genus_in_two_families_is_two_taxa_and_told(tmp_path):
     assert groups["family"].code_C[6] == -1
     (line,) = conflicts(labels, groups)
     assert "genus Turdus stands under Animalia > Chordata > Aves > Passeriformes > Turdidae and under " in line
+
+
+def test_names_that_differ_in_case_alone_are_told_in_one_line(tmp_path):
+    plain = [row.replace("Animalia", "animalia").replace(",iliacus", ",Merula") for row in ROWS[1:2]]
+    labels = read_labels(write_list(tmp_path / "a.csv", ROWS[0], *plain, *ROWS[2:]))
+    (line,) = (line for line in conflicts(labels, lineage_groups(labels)) if "case" in line)
+    assert "alone: kingdom Animalia and animalia, species Turdus merula and Turdus Merula: counted as" in line
+    many = [f"x{number},{text},,,,,,," for number, text in enumerate(["a", "A", "b", "B", "c", "C", "d", "D"])]
+    more = [f"y{number},,{text},,,,,," for number, text in enumerate(["e", "E", "f", "F", "g", "G"])]
+    labels = read_labels(write_list(tmp_path / "b.csv", *many, *more))
+    (line,) = conflicts(labels, lineage_groups(labels))
+    assert line.endswith("kingdom d and D, phylum e and E and 2 more: counted as different taxa")
 
 
 def test_groups_are_those_of_the_paths_one_by_one(tmp_path):
@@ -73,10 +88,21 @@ def test_the_kept_list_is_the_parsed_one_and_damage_is_seen(tmp_path, monkeypatc
             assert np.array_equal(one.groups[rank].first_G, groups.first_G)
     (table,) = (cache / "lists").glob("*.arrow")
     content = table.read_bytes()
-    for damaged in (content[:-1], content[:40] + b"\xff" + content[41:], b""):
+    for damaged in (content[:-1], content[:40] + b"\xff" + content[41:], b"", content[8:] + content[:8]):
         table.write_bytes(damaged)
         assert open_list(path, cache).labels.sha256 == parsed.labels.sha256
         assert "damaged" in caplog.text
         caplog.clear()
     write_list(path, *ROWS)
     assert len(open_list(path, cache).labels) == 5, "another content is another list"
+
+
+def test_what_killed_runs_left_among_the_kept_lists_is_swept(tmp_path):
+    path, lists = write_list(tmp_path / "a.csv"), tmp_path / "cache" / "lists"
+    open_list(path, tmp_path / "cache")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (lists / f".x.arrow.{dead.pid}.tmp").write_bytes(b"half")
+    (lists / f".x.arrow.{os.getppid()}.tmp").write_bytes(b"being written")
+    open_list(path, tmp_path / "cache")
+    assert [one.name for one in lists.glob(".*")] == [f".x.arrow.{os.getppid()}.tmp"]

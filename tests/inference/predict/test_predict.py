@@ -1,86 +1,41 @@
-"""The whole command: evaluation's numbers, every format, every picture accounted for, and refusals before torch."""
+"""The whole command: evaluation's numbers, every format, every picture accounted for."""
 
 import csv
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import evaluation
 from evaluation.benchmarks.csv_file import open_csv
-from evaluation.loading.facts import ModelFacts
-from evaluation.model import ModelRequest, instantiate
+from evaluation.model import ModelRequest
 from evaluation.open_encoder import open_encoder
 from evaluation.results.predictions_file import predictions_path, read_predictions
 from evaluation.results.result import file_name
 from inference.label_embeddings.embed_labels import embed_labels, write_label_embeddings
 from inference.labels.labels import read_labels
 from inference.predict import cli
-from inference.predict.rows import COLUMNS
+from inference.predict.rows import COLUMNS, REAL
 from taxonomy.ranks import RANKS
-from tests.evaluation.small_models import SMALL
 from tests.inference.labels.lists import HEADER, ROWS, write_list
+from tests.inference.predict.commands import GOOD, MODEL, ended, predicted
 
 pytestmark = pytest.mark.torch
 
-FACTS = ModelFacts("small", None, "gelu", "", (0.5,) * 3, (0.5,) * 3, "bicubic", 16, 77, 16, model_config=SMALL)
-PROJECT = Path(__file__).parents[3]
-MODEL = "--model local-dir:small --device cpu --workers 0 --cache-dir cache"
-GOOD = 9
+
+def guessed(line: str) -> list[dict[str, str]]:
+    """The rows of a command with a guess."""
+    return [row for row in predicted(line) if row["guess"]]
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """Two small models, a list, pictures, and one that is none."""
-    root = tmp_path_factory.mktemp("world")
-    for name, seed in (("small", 1), ("other", 2)):
-        (root / name).mkdir()
-        torch.manual_seed(seed)
-        config = {"model_cfg": SMALL | {"quick_gelu": False}, "preprocess_cfg": {}}
-        (root / name / "open_clip_config.json").write_text(json.dumps(config))
-        save_file(instantiate(FACTS).state_dict(), root / name / "open_clip_model.safetensors")
-    (root / "photos").mkdir()
-    draw = np.random.default_rng(0)
-    for number in range(GOOD):
-        Image.fromarray(draw.integers(0, 255, (20, 24, 3), dtype=np.uint8)).save(root / "photos" / f"{number}.png")
-    (root / "photos" / "bad.jpg").write_bytes(b"x")
-    write_list(root / "labels.csv")
-    (root / "names.txt").write_text("Turdus merula\nSalvia pratensis\n")
-    (root / "bare.bin").write_bytes(b"never read")
-    return root
-
-
-@pytest.fixture
-def folder(world, tmp_path, monkeypatch):
-    """A working folder with nothing in it but the world's by links."""
-    monkeypatch.chdir(tmp_path)
-    for entry in world.iterdir():
-        (tmp_path / entry.name).symlink_to(entry)
-    monkeypatch.setattr(cli, "set_up_logging", lambda debug: None)
-    return tmp_path
-
-
-def predicted(line: str) -> list[dict[str, str]]:
-    """The rows of a command whose output is a CSV."""
-    cli.main([*line.split(), *MODEL.split(), "--out", "out.csv"])
-    with Path("out.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def ended(line: str, capsys) -> tuple[int, str]:
-    """(exit code, stderr) of a command that does not end well."""
-    with pytest.raises(SystemExit) as end:
-        cli.main(line.split())
-    return end.value.code, capsys.readouterr().err
+def text_of(value: object) -> str:
+    """As a CSV has it."""
+    return "" if value is None else str(value)
 
 
 def test_answers_are_evaluations_on_the_same_pictures_and_classes(folder):
@@ -99,7 +54,7 @@ def test_answers_are_evaluations_on_the_same_pictures_and_classes(folder):
         assert np.allclose([float(row["cosine"]) for row in rows], guesses.score_NK[picture], atol=1e-6)
         assert float(rows[0]["probability"]) == pytest.approx(float(guesses.confidence_N[picture]), rel=1e-4)
     for rank in ("kingdom", "order", "family", "species"):
-        rows = [row for row in predicted(f"photos --labels labels.csv --rank {rank} --top-k 1") if row["guess"]]
+        rows = guessed(f"photos --labels labels.csv --rank {rank} --top-k 1")
         rolled = theirs[f"rollup_{rank}"]
         assert np.allclose([float(row["probability"]) for row in rows], rolled.score_NK[:, 0], rtol=1e-4)
 
@@ -121,26 +76,24 @@ def test_every_format_holds_the_same_and_every_picture(folder, capsys):
     lines = [json.loads(line) for line in printed.splitlines()]
     for one, two, three in zip(rows, table, lines, strict=True):
         assert list(two) == list(three) == list(COLUMNS)
-        for name, kind in COLUMNS.items():
-            assert (one[name] == "") == (two[name] is None) == (three[name] is None)
-            if one[name] != "":
-                exact = kind != "number"
-                assert exact == (str(two[name]) == one[name] == str(three[name])) or not exact
-                assert exact or np.float32(one[name]) == np.float32(two[name]) == np.float32(three[name])
+        for name in (name for name, kind in COLUMNS.items() if kind != REAL):
+            assert one[name] == text_of(two[name]) == text_of(three[name])
+        numbers = [name for name, kind in COLUMNS.items() if kind == REAL]
+        own = np.array([one[name] or "nan" for name in numbers], np.float32)
+        for other in (two, three):
+            assert np.array_equal(own, np.array([other[name] for name in numbers], np.float32), equal_nan=True)
     assert not [path for path in folder.rglob(".*tmp")]
 
 
 def test_lineage_and_common_names_belong_to_the_answer(folder):
     by_name = {row.split(",")[0]: row.split(",") for row in ROWS}
-    for row in predicted("photos --labels labels.csv"):
-        if row["guess"]:
-            assert [row[rank] for rank in RANKS] == by_name[row["taxon"]][1:8]
-            assert (row["common_name"], row["rank"]) == (by_name[row["taxon"]][-1], "label")
-    species = predicted("photos --labels labels.csv --rank species")
-    assert all(row["common_name"] == by_name[row["taxon"]][-1] for row in species if row["guess"])
-    for row in predicted("photos --labels labels.csv --rank genus --top-k 9"):
-        if row["guess"]:
-            assert row["taxon"] == row["genus"] and not row["species"] and not row["common_name"]
+    for row in guessed("photos --labels labels.csv"):
+        assert [row[rank] for rank in RANKS] == by_name[row["taxon"]][1:8]
+        assert (row["common_name"], row["rank"]) == (by_name[row["taxon"]][-1], "label")
+    species = guessed("photos --labels labels.csv --rank species")
+    assert all(row["common_name"] == by_name[row["taxon"]][-1] for row in species)
+    for row in guessed("photos --labels labels.csv --rank genus --top-k 9"):
+        assert row["taxon"] == row["genus"] and not row["species"] and not row["common_name"]
     genera = [row for row in predicted("photos/0.png --labels labels.csv --rank genus --top-k 9")]
     assert sorted((row["taxon"], row["kingdom"]) for row in genera) == [
         ("Prunella", "Animalia"),
@@ -151,6 +104,15 @@ def test_lineage_and_common_names_belong_to_the_answer(folder):
     assert sum(float(row["probability"]) for row in genera) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_lone_subspecies_does_not_lend_its_species_a_common_name(folder):
+    rows = [ROWS[0].replace("Turdus merula", "Turdus merula azorensis"), *ROWS[1:4]]
+    write_list(folder / "parts.csv", *rows, ROWS[4].replace("Salvia pratensis", "Meadow Clary"))
+    own = guessed("photos/0.png --labels parts.csv --rank species --top-k 9")
+    common = {row["taxon"]: row["common_name"] for row in own}
+    assert common.pop("Turdus merula") == ""
+    assert common == {" ".join(row.split(",")[6:8]): row.split(",")[-1] for row in ROWS[1:]}
+
+
 def test_backing_off_and_saying_nothing(folder, capsys):
     rows = predicted("photos --labels labels.csv --min-confidence 0")
     assert len(rows) == GOOD + 1 and {row["rank"] for row in rows if not row["reason"]} == {"label"}
@@ -159,14 +121,15 @@ def test_backing_off_and_saying_nothing(folder, capsys):
     assert {row["reason"] for row in sure if row["picture"] != "photos/bad.jpg"} == {
         "no rank reaches a probability of 1"
     }
-    assert "9 of them too unsure" in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("named 0 of 10 pictures; 9 too unsure for any rank; 1 could not be read")
     half = predicted("photos/0.png --labels labels.csv --min-confidence 0.5 --logit-scale 0.001")
     assert [(row["rank"], row["taxon"]) for row in half] == [("order", "Passeriformes")]
 
 
 def test_only_some_taxa_take_part(folder):
     Path("only.txt").write_text("Lamiaceae\nTurdus iliacus\n")
-    rows = [row for row in predicted("photos --labels labels.csv --only only.txt") if row["guess"]]
+    rows = guessed("photos --labels labels.csv --only only.txt")
     assert {row["taxon"] for row in rows} == {"Prunella vulgaris", "Salvia pratensis", "Turdus iliacus"}
     for picture in {row["picture"] for row in rows}:
         own = [float(row["probability"]) for row in rows if row["picture"] == picture]
@@ -208,95 +171,40 @@ def test_a_folder_of_embeddings_serves_its_own_model_alone(folder, capsys):
     assert not Path("no.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"activation": "quickgelu"}, "embedded with quickgelu, but small is of gelu"),
+        ({"activation": None}, "activation is not as expected in about.json"),
+        ({"activation": 1, "variant": 2}, "variant is not as expected in about.json"),
+        ({"schema_version": 1}, "schema_version is not as expected in about.json"),
+    ],
+)
+def test_the_activation_of_embeddings_is_a_key_of_its_own(folder, capsys, changed, expected):
+    encoder = open_encoder(ModelRequest("local-dir:small"), torch.device("cpu"))
+    write_label_embeddings(folder / "embedded", embed_labels(read_labels(Path("names.txt")), "sci", encoder))
+    about = json.loads(Path("embedded/about.json").read_bytes())
+    Path("embedded/about.json").write_text(json.dumps({**about, "variant": "of other words"}))
+    assert len(predicted("photos --labels embedded --top-k 1")) == GOOD + 1
+    Path("embedded/about.json").write_text(json.dumps({**about, **changed}))
+    code, said = ended(f"photos --labels embedded {MODEL}", capsys)
+    assert code == 2 and expected in said
+
+
+def test_a_model_whose_scale_makes_no_probabilities_is_refused(folder, capsys):
+    shutil.copytree("small", "steep")
+    weights = load_file("steep/open_clip_model.safetensors")
+    save_file(weights | {"logit_scale": torch.tensor(200.0)}, "steep/open_clip_model.safetensors")
+    steep = "photos --labels names.txt --workers 0 --no-cache --model local-dir:steep"
+    code, said = ended(f"{steep} --out out.csv", capsys)
+    assert code == 2 and "steep: its logit scale is inf" in said and "give --logit-scale" in said
+    assert not Path("out.csv").exists()
+    cli.main([*steep.split(), "--out", "out.csv", "--logit-scale", "1000000", "--rank", "label"])
+    assert "nan" not in Path("out.csv").read_text()
+
+
 def test_not_one_picture_is_a_failure_with_rows_that_say_why(folder, capsys):
     code, said = ended(f"photos/bad.jpg --labels labels.csv --out out.csv {MODEL}", capsys)
     assert code == 1
     assert said.splitlines()[-1].startswith("taxaflow: not one of 1 pictures could be read: 1 x not a picture")
     assert "not a picture" in Path("out.csv").read_text()
-
-
-REFUSED = [
-    ("photos", "--labels: say what pictures can be"),
-    ("--labels labels.csv", "no pictures: name files or folders"),
-    ("empty --labels labels.csv", "empty: no pictures in it"),
-    ("nowhere --labels labels.csv", "nowhere: No such file"),
-    ("photos --labels nowhere.csv", "--labels nowhere.csv: no such file or folder"),
-    ("photos --labels empty", "empty: no usable label embeddings"),
-    ("photos --labels none.txt", "none.txt: an empty list"),
-    ("photos --labels twice.txt", "'x' stands in line 1 and again in line 3"),
-    ("photos --labels blank.txt", "blank.txt, line 2: '' is no name"),
-    ("photos --labels labels.csv --top-k 0", "--top-k 0: must be at least 1"),
-    ("photos --labels labels.csv --min-confidence 1.5", "--min-confidence 1.5: must be at most 1"),
-    ("photos --labels labels.csv --min-confidence -0.1", "--min-confidence -0.1: must be at least 0"),
-    ("photos --labels labels.csv --min-confidence nan", "--min-confidence nan does not fit"),
-    ("photos --labels labels.csv --logit-scale 0", "--logit-scale 0.0: must be a number above 0"),
-    ("photos --labels names.txt --min-confidence 0.5", "backing off needs columns kingdom"),
-    ("photos --labels names.txt --rank family", "--rank family: names.txt has no such rank; it has label"),
-    ("photos --labels labels.csv --rank tribe", "--rank 'tribe': allowed are species, genus"),
-    ("photos --labels names.txt --prompts taxon", "has no caption of kind taxon"),
-    ("photos --labels uncommon.csv --prompts com", "its taxon lacks a name (1 of 2 labels)"),
-    ("photos --labels labels.csv --only twice.txt", "'x', 'y' are no labels"),
-    ("photos --labels labels.csv --format parquet", "needs --out FILE.parquet"),
-    ("photos --labels labels.csv --out out.xlsx", "end it with .csv, .jsonl, .parquet"),
-    ("photos --labels labels.csv --out out.csv --format jsonl", "contradict each other"),
-    ("photos --labels labels.csv --out names.txt/out.csv", "names.txt is a file"),
-    ("photos --labels labels.csv --no-cache --cache-dir x", "contradict each other"),
-    ("photos --labels labels.csv --urls names.txt", "add --images-dir DIR"),
-    ("photos --labels labels.csv --lables x", "unknown flag --lables; did you mean --labels?"),
-    ("photos --labels labels.csv --resume bare.bin", "add --model, which says what it is the weights of"),
-    ("photos --labels labels.csv --resume bare.bin --model ViT-B-32", "--activation"),
-]
-
-
-@pytest.mark.parametrize(("line", "expected"), REFUSED)
-def test_what_cannot_be_asked_is_refused_in_one_line_and_nothing_is_written(folder, capsys, line, expected):
-    (folder / "empty").mkdir()
-    for name, content in (("none", ""), ("twice", "x\ny\nx\n"), ("blank", "x\n\ny\n")):
-        (folder / f"{name}.txt").write_text(content)
-    write_list(folder / "uncommon.csv", ROWS[0], ROWS[1].replace("Redwing", ""))
-    before = sorted(folder.rglob("*"))
-    model = "" if "--resume" in line else "--model local-dir:small"
-    code, said = ended(f"{line} --workers 0 {'' if 'cache' in line else '--no-cache'} {model}", capsys)
-    assert code == 2
-    assert said.startswith("taxaflow: ") and said.count("\n") == 1
-    assert expected in said
-    assert sorted(folder.rglob("*")) == before
-
-
-@pytest.mark.process
-def test_lists_and_flags_are_refused_before_torch_is_imported(folder):
-    program = (
-        "import sys\nfrom inference.predict.cli import main\n"
-        "for words in sys.argv[1:]:\n"
-        "    try: main(words.split())\n"
-        "    except SystemExit as end: print('ended', end.code, 'torch' in sys.modules)"
-    )
-    base = "photos --no-cache --model RN50 --labels"
-    lines = ["--help", f"{base} labels.csv --rank tribe", f"{base} names.txt --rank genus", f"{base} labels.csv x.jpg"]
-    printed = subprocess.run(
-        [sys.executable, "-c", program, *lines],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
-    ).stdout
-    ends = [line for line in printed.splitlines() if line.startswith("ended")]
-    assert ends == ["ended 0 False", *["ended 2 False"] * 3]
-
-
-@pytest.mark.process
-def test_a_reader_that_has_seen_enough_ends_the_command_quietly(folder):
-    program = (
-        "from inference.predict.row_files import row_file\n"
-        "with row_file(None, 'csv') as write:\n"
-        "    for _ in range(10_000): write([tuple('x' * 15)])"
-    )
-    ended = subprocess.run(
-        f'{sys.executable} -c "$PROGRAM" | head -n 2',
-        shell=True,
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"PYTHONPATH": str(PROJECT), "PROGRAM": program},
-    )
-    assert (ended.stdout.count("\n"), ended.stderr) == (2, "")

@@ -11,6 +11,7 @@ from evaluation.loading.facts import ModelFacts
 from evaluation.results.result import write_result
 from release.card.card_facts import CardFacts
 from release.card.collect import collect_card_facts
+from release.card.results import pictures_of
 from tests.evaluation.results.records import record
 from tests.trainer import small_dataset
 from trainer.settings.config import load
@@ -122,7 +123,8 @@ def result(**changes: Any) -> dict[str, Any]:
     """A record of the model."""
     own = record()
     model = own["model"] | {"name": "birds step_000040", "hash": MODEL_HASH} | changes.pop("model", {})
-    return own | {"model": model} | changes
+    protocol = changes.get("protocol", own["protocol"])
+    return own | {"model": model, "preprocessing": dict(pictures_of(facts(), protocol))} | changes
 
 
 def write_results(out: Path, *records: Mapping[str, Any]) -> Path:

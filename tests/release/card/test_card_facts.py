@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from release.card.card_facts import FACTS_FILE, CardFacts, read_facts
+from release.card.card_facts import FACTS_FILE, CardFacts, Interpolated, read_facts
 from release.card.collect import collect_card_facts
+from release.card.write_card import write_card
 from taxonomy.errors import BadInputError
 from tests.release.card import card_world
 from tests.release.card.card_world import MODEL_HASH
@@ -89,6 +90,66 @@ def test_an_exported_folder_hands_its_records_on(whole, tmp_path):
     again = collect_card_facts(local, MODEL_HASH, "released", tmp_path / "released")
     assert again.label == "released"
     assert (again.model, again.run, again.data, again.results) == (whole.model, whole.run, whole.data, whole.results)
+
+
+def again_from(whole, tmp_path, results=(), **changes) -> CardFacts:
+    """The facts of an export of the exported folder, which is built as `changes` say."""
+    write(tmp_path / "released", stored(whole))
+    place = str(tmp_path / "released")
+    local = card_world.facts(name=f"local-dir:{place}", pretrained=place, **changes)
+    return collect_card_facts(local, MODEL_HASH, "released", tmp_path / "released", results)
+
+
+def test_figures_of_one_activation_never_become_those_of_the_other(whole, tmp_path, caplog):
+    forced = {"activation": "quickgelu", "activation_source": "flag --activation, forced"}
+    again = again_from(whole, tmp_path, **forced)
+    assert again.results == () and again.other_activation == whole.results
+    assert again.model.activation == "quickgelu" and again.model.activation_source == forced["activation_source"]
+    assert "all results of these weights are under another activation" in caplog.text
+    back = again_from(again, tmp_path)
+    assert back.results == whole.results and back.other_activation == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_mean": (0.1, 0.2, 0.3)},
+        {"image_std": (1.0, 1.0, 1.0)},
+        {"interpolation": "bilinear"},
+        {"resize_mode": "squash"},
+        {"image_size": 64},
+        {"context_length": 32},
+    ],
+)
+def test_the_facts_are_those_of_the_folder_that_is_exported_now(whole, tmp_path, changes, caplog):
+    again = again_from(whole, tmp_path, **changes)
+    ((name, value),) = changes.items()
+    assert getattr(again.model, name) == value and again.run == whole.run and again.data == whole.data
+    assert (again.model.name, again.model.pretrained) == (whole.model.name, whole.model.pretrained)
+    is_of_pictures = name != "context_length"
+    assert again.results == (() if is_of_pictures else whole.results)
+    assert ("1 of 1 results of the exported folder are left out" in caplog.text) == is_of_pictures
+
+
+def test_new_results_join_those_of_an_exported_folder_and_win(whole, tmp_path):
+    metric = {"value": 0.9, "low": 0.8, "high": 1.0}
+    better = card_world.result(metrics={"top1": metric, "balanced_accuracy": metric})
+    folder = card_world.write_results(tmp_path / "new", better, card_world.result(benchmark="fungi"))
+    again = again_from(whole, tmp_path, [folder])
+    assert [(one.benchmark, one.top1.value) for one in again.results] == [("fungi", 2 / 3), ("garden", 0.9)]
+    other = card_world.write_results(tmp_path / "other", card_world.result(benchmark="fungi"))
+    kept = again_from(whole, tmp_path, [other])
+    assert [one.benchmark for one in kept.results] == ["fungi", "garden"]
+
+
+def test_an_average_of_two_models_stays_one(tmp_path):
+    made = Interpolated("start", "trained", 0.25, "highest top-1 on garden", "the point was chosen by the figures")
+    facts = collect_card_facts(card_world.facts(), MODEL_HASH, "m", None, interpolated=made)
+    assert CardFacts.from_dict(stored(facts)) == facts and again_from(facts, tmp_path).interpolated == made
+    card = write_card(facts)
+    assert "| weights | 0.75 of start and 0.25 of trained, averaged |" in card
+    assert "| this point was chosen by | highest top-1 on garden |" in card
+    assert "- Of the points between start and trained: the point was chosen by the figures." in card
 
 
 def test_an_exported_folder_says_nothing_of_other_weights(whole, tmp_path):

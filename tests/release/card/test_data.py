@@ -6,7 +6,7 @@ import pytest
 from release.card.card_facts import DataRecord, LicenceCount, RunRecord
 from release.card.collect import collect_card_facts
 from release.card.data import read_data
-from release.card.licences import has_term, is_public, statements
+from release.card.licences import statements
 from taxonomy.errors import BadInputError
 from taxonomy.shards import DatasetFacts, manifest_bytes, manifest_name
 from tests.release.card import card_world
@@ -161,29 +161,6 @@ def test_odd_licences_and_names_are_counted(tmp_path):
         (None, 5, 5),
         ("CC0-1.0", 1, 1),
     ]
-
-
-@pytest.mark.parametrize(
-    ("licence", "terms"),
-    [
-        ("CC-BY-NC-4.0", {"nc"}),
-        ("cc-by-nc-nd", {"nc", "nd"}),
-        ("CC BY-NC-SA 3.0", {"nc", "sa"}),
-        ("http://creativecommons.org/licenses/by-nd/4.0/", {"nd"}),
-        ("Attribution-NonCommercial", {"nc"}),
-        ("CC-BY-4.0", set()),
-        ("CC0", set()),
-        ("sand license", set()),
-        (None, set()),
-    ],
-)
-def test_terms_are_read_from_letters(licence, terms):
-    assert {term for term in ("nc", "nd", "sa") if has_term(licence, term)} == terms
-
-
-def test_dedications_to_the_public_domain_are_known():
-    public = ("CC0", "cc0-1.0", "PD", "Public Domain Mark", "https://creativecommons.org/publicdomain/zero/1.0/")
-    assert all(map(is_public, public)) and not any(map(is_public, (None, "", "CC-BY", "all rights reserved")))
 
 
 def record(**pictures) -> DataRecord:

@@ -6,7 +6,8 @@ from evaluation.benchmarks.published_figures import PAPERS_EIGHT, PUBLISHED_NUM_
 from release.card.card_facts import CardFacts, Figure, RunRecord, TrainingLog
 from release.card.collect import collect_card_facts
 from release.card.limits import limits
-from release.card.results import read_measured
+from release.card.results import pictures_of, read_measured
+from release.card.write_card import write_card
 from taxonomy.errors import BadInputError
 from tests.evaluation.results.records import NAMES
 from tests.release.card import card_world
@@ -17,7 +18,7 @@ OTHER = {"hash": "cd" * 32, "name": "another"}
 
 def test_results_of_other_models_are_passed_over(tmp_path):
     folder = write_results(tmp_path / "r", result(), result(model=OTHER, benchmark="fungi"))
-    assert [one.benchmark for one in read_measured([folder], MODEL_HASH, {})] == ["garden"]
+    assert [one.benchmark for one in read_measured([folder], MODEL_HASH, facts(), {})] == ["garden"]
 
 
 def test_a_folder_without_a_result_of_the_model_is_refused(tmp_path):
@@ -25,17 +26,17 @@ def test_a_folder_without_a_result_of_the_model_is_refused(tmp_path):
     with pytest.raises(
         BadInputError, match=r"none of its 1 results is of this model \(abababab\).*another \(cdcdcdcd\)"
     ):
-        read_measured([folder], MODEL_HASH, {})
+        read_measured([folder], MODEL_HASH, facts(), {})
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInputError, match="no results"):
-        read_measured([tmp_path / "empty"], MODEL_HASH, {})
+        read_measured([tmp_path / "empty"], MODEL_HASH, facts(), {})
 
 
 def test_several_folders_are_one_table_in_a_fixed_order(tmp_path):
     one = write_results(tmp_path / "a", result(), result(taxon="genus", headline=False), result(benchmark="deepweeds"))
     two = write_results(tmp_path / "b", result(benchmark="biotrove_unseen"), result())
-    found = read_measured([one, two], MODEL_HASH, {})
-    assert found == read_measured([two, one], MODEL_HASH, {})
+    found = read_measured([one, two], MODEL_HASH, facts(), {})
+    assert found == read_measured([two, one], MODEL_HASH, facts(), {})
     order = [(each.benchmark, each.taxon) for each in found]
     headline = "scientific_name"
     assert order == [
@@ -46,7 +47,7 @@ def test_several_folders_are_one_table_in_a_fixed_order(tmp_path):
 @pytest.mark.parametrize("name", PAPERS_EIGHT)
 def test_headlines_stand_beside_the_published_figures(name, tmp_path):
     rows = (result(benchmark=name), result(benchmark=name, taxon="rollup_genus", headline=False))
-    headline, other = read_measured([write_results(tmp_path / "r", *rows)], MODEL_HASH, {})
+    headline, other = read_measured([write_results(tmp_path / "r", *rows)], MODEL_HASH, facts(), {})
     assert {one.model: (one.top1, one.half_width) for one in headline.published} == {
         model: (figures[name].top1, figures[name].half_width) for model, figures in PUBLISHED_TOP1.items()
     }
@@ -66,7 +67,7 @@ def test_headlines_stand_beside_the_published_figures(name, tmp_path):
     ],
 )
 def test_classes_seen_are_those_named_in_training_at_their_level(taxon, seen, expected, tmp_path):
-    (found,) = read_measured([write_results(tmp_path / "r", result(taxon=taxon))], MODEL_HASH, seen)
+    (found,) = read_measured([write_results(tmp_path / "r", result(taxon=taxon))], MODEL_HASH, facts(), seen)
     assert found.num_classes_seen == expected
 
 
@@ -83,12 +84,57 @@ def test_results_under_the_other_activation_stand_apart(tmp_path):
     assert any(line.startswith(expected) for line in limits(found))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("image_size", 64),
+        ("interpolation", "bilinear"),
+        ("resize_mode", "squash"),
+        ("image_mean", [0.5, 0.5, 0.4]),
+        ("image_std", [1.0, 1.0, 1.0]),
+    ],
+)
+@pytest.mark.parametrize("protocol", ["default", "default_sci"])
+def test_results_with_other_pictures_are_left_out_and_said(name, value, protocol, tmp_path, caplog):
+    other = result(protocol=protocol, preprocessing=dict(pictures_of(facts(), "default")) | {name: value})
+    folder = write_results(tmp_path / "r", result(benchmark="fungi"), other)
+    assert [one.benchmark for one in read_measured([folder], MODEL_HASH, facts(), {})] == ["fungi"]
+    assert "is left out of the card" in caplog.text and name in caplog.text and "garden--" in caplog.text
+
+
+def test_a_protocol_that_sets_the_pictures_itself_does_not_ask_for_the_models_own(tmp_path, caplog):
+    own = facts(interpolation="bilinear", image_mean=(0.1, 0.1, 0.1), resize_mode="squash")
+    folder = write_results(tmp_path / "r", *(result(protocol=name) for name in ("paper", "paper_sci", "bioclip")))
+    assert len(read_measured([folder], MODEL_HASH, own, {})) == 3 and not caplog.text
+    assert read_measured([folder], MODEL_HASH, facts(image_size=64), {}) == ()
+
+
+def test_two_results_of_one_task_that_differ_are_refused_with_both_names(tmp_path):
+    one, two = write_results(tmp_path / "a"), write_results(tmp_path / "b", result(chance=0.1))
+    with pytest.raises(BadInputError, match=r"/a/garden--.*\.json and .*/b/garden--.*\.json .*differ \(chance\)"):
+        read_measured([one, two], MODEL_HASH, facts(), {})
+    renamed = write_results(tmp_path / "c", result(model={"name": "the same, elsewhere"}))
+    assert len(read_measured([one, renamed], MODEL_HASH, facts(), {})) == 1
+
+
+def test_results_under_another_activation_alone_are_mentioned_and_are_not_its_own(tmp_path, caplog):
+    folder = write_results(tmp_path / "r", result(model={"activation": "quickgelu"}))
+    found = collect_card_facts(facts(), MODEL_HASH, "m", None, [folder])
+    assert found.results == () and len(found.other_activation) == 1
+    assert "all results of these weights are under another activation than this model's gelu" in caplog.text
+    assert said(found, "the 1 results of its weights are under quickgelu, not gelu")
+    assert (
+        "Of its weights under another activation there is: garden (scientific name, default), quickgelu, top-1 66.7"
+        in (write_card(found))
+    )
+
+
 def card(**changes) -> CardFacts:
     return CardFacts("m", facts(), MODEL_HASH, **changes)
 
 
 def measured(tmp_path, **changes):
-    return read_measured([write_results(tmp_path / "r", result(**changes))], MODEL_HASH, {})
+    return read_measured([write_results(tmp_path / "r", result(**changes))], MODEL_HASH, facts(), {})
 
 
 def said(found: CardFacts, word: str) -> list[str]:
@@ -109,7 +155,7 @@ def test_the_weakest_level_of_a_benchmark_is_named(tmp_path):
 
     levels = {"scientific_name": 0.8, "genus": 0.6, "kingdom": 0.7, "rollup_genus": 0.1}
     rows = [result(taxon=taxon, metrics=figure(value)) for taxon, value in levels.items()]
-    found = read_measured([write_results(tmp_path / "r", *rows)], MODEL_HASH, {})
+    found = read_measured([write_results(tmp_path / "r", *rows)], MODEL_HASH, facts(), {})
     assert said(
         card(results=found), "Of 3 levels it is right least often on garden (genus, default): 60.0 % (59.0 to 61.0)"
     )
@@ -177,3 +223,14 @@ def test_a_forced_or_stated_activation_is_warned_of():
     stated = dataclasses.replace(card(), model=facts(activation_source="flag --activation"))
     assert said(forced, "against what its weights say") and said(stated, "was stated by whoever made this folder")
     assert not said(card(), "activation")
+
+
+def test_species_are_those_of_the_split_and_only_where_it_is_known_to_be_the_runs(tmp_path):
+    whole = card_world.collected(tmp_path)
+    assert whole.data is not None and whole.run is not None and whole.data.is_trained_on
+    (line,) = said(whole, "The training split holds")
+    assert line.startswith("The training split holds 6 species. ")  # 640 pictures seen, of 22
+    short = dataclasses.replace(whole, run=dataclasses.replace(whole.run, samples_seen=7))
+    assert said(short, "holds 6 species, and the run saw no more than 7 of its 22 pictures.")
+    unknown = dataclasses.replace(whole, data=dataclasses.replace(whole.data, is_trained_on=None))
+    assert not said(unknown, "6 species") and not said(whole, "has seen")

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -134,6 +135,44 @@ def test_a_file_of_ours_tells_everything_itself(tmp_path, capsys):
     convert(file, "--out", tmp_path / "out")
     stored = json.loads((tmp_path / "out" / "open_clip_config.json").read_text())
     assert stored["preprocess_cfg"]["mean"] == [0.1, 0.2, 0.3] and stored["model_cfg"]["quick_gelu"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("/home/jane/secret/run-x", "run-x"), ("C:\\jane\\run-x", "run-x"), ("run\x1b[2J\nx", "run [2J x")],
+)
+def test_names_in_a_file_are_shown_without_folders_and_on_one_line(name, shown, tmp_path, capsys):
+    model, facts = model_of_ours()
+    stored = facts.to_dict() | {"name": name, "pretrained": name, "activation_source": f"model {name}"}
+    file = tmp_path / "epoch_3.pt"
+    torch.save({"state_dict": model.state_dict(), "epoch": 3, "name": name, "model_facts": stored}, file)
+    convert(file, "--out", tmp_path / "out")
+    said = capsys.readouterr().out
+    assert said.removesuffix("\n").isprintable() and f": {shown}, " in said and "jane" not in said
+    record = read_facts(tmp_path / "out")
+    assert record is not None and record.run is not None
+    assert (record.model.name, record.run.name) == (shown, shown)
+    for written in ("README.md", "taxaflow.json"):
+        assert not re.search("jane|secret|\\x1b", (tmp_path / "out" / written).read_text())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"model_config": {**SMALL, "embed_dim": -1}}, "embed_dim -1"),
+        ({"model_config": {**SMALL, "text_cfg": 5}}, "text_cfg 5: a dictionary"),
+        ({"model_config": "x"}, "model_config 'x': a dictionary"),
+        ({"image_mean": ["a", "b", "c"]}, "image_mean"),
+        (
+            {"model_config": {**SMALL, "vision_cfg": {**SMALL["vision_cfg"], "pool_type": "x"}}},
+            "does not fit open_clip",
+        ),
+    ],
+)
+def test_a_file_with_senseless_facts_is_refused_by_name(change, named, tmp_path, capsys):
+    model, facts = model_of_ours()
+    torch.save({"state_dict": model.state_dict(), "model_facts": facts.to_dict() | change}, tmp_path / "w.pt")
+    assert named in refused(capsys, tmp_path / "out", tmp_path / "w.pt")
 
 
 def test_pixels_by_flag_reach_the_folder(bioclip, tmp_path):

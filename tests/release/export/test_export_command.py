@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ import torch
 from evaluation.encoding.encoder import OpenClipEncoder
 from evaluation.model import ModelRequest, build_model, get_tokenizer
 from inference.label_embeddings.embed_labels import read_label_embeddings
+from release.card.card_facts import read_facts
 from release.export import image_encoder
 from release.export.cli import main
+from release.export.config import ExportConfig
 from release.export.export import file_name
 from release.folder.write_folder import open_clip_config
+from tests.release.card import card_world
 from tests.release.conftest import SPECIES, Released
 from tests.release.export.small_checkpoints import small_checkpoint, small_model
 
@@ -150,6 +154,19 @@ def test_an_activation_by_flag_is_written_into_the_config(tmp_path: Path, capsys
     assert config["model_cfg"]["quick_gelu"] is False
 
 
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run, a run with a damaged checkpoint, a file that is nothing, and names without a common one."""
+    place = tmp_path_factory.mktemp("spoilt")
+    small_checkpoint(place / "demo")
+    shutil.copytree(place / "demo", place / "damaged")
+    (damaged,) = (place / "damaged").glob("checkpoints/*/model.safetensors")
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\1")
+    (place / "file").write_bytes(b"\0")
+    (place / "names.txt").write_text(SPECIES, encoding="utf-8")
+    return place
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -157,8 +174,8 @@ def test_an_activation_by_flag_is_written_into_the_config(tmp_path: Path, capsys
         (["--resume", "{tmp}/demo"], "--out: say which folder to write"),
         (["--resume", "{tmp}/demo", "--out", " "], "--out ' ' does not fit"),
         (["--resume", "{tmp}/none", "--out", "{tmp}/out"], "--resume {tmp}/none: no such file or folder"),
-        (["--resume", "{tmp}/demo", "--out", "{tmp}/demo"], "--out {tmp}/demo holds something else"),
-        (["--resume", "{tmp}/demo", "--out", "{tmp}/file"], "--out {tmp}/file: {tmp}/file is a file"),
+        (["--resume", "{tmp}/demo", "--out", "{tmp}"], "--out {tmp} holds something else"),
+        (["--resume", "{tmp}/demo", "--out", "{tmp}/file"], "/file is a file; give a folder"),
         (["--model", "ViT-B-32", "--out", "{tmp}/out"], "nothing to export: the weights of ViT-B-32 are random"),
         (["--resume", "{tmp}/demo", "--out", "{tmp}/out", "--format", "onx"], "did you mean onnx?"),
         (["--resume", "{tmp}/demo", "--out", "{tmp}/out", "--precision", "amp_bf16"], "--precision amp_bf16: "),
@@ -185,12 +202,10 @@ def test_an_activation_by_flag_is_written_into_the_config(tmp_path: Path, capsys
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
+    spoilt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
 ) -> None:
-    small_checkpoint(tmp_path / "demo")
-    (tmp_path / "file").write_bytes(b"\0")
-    damaged = small_checkpoint(tmp_path / "damaged") / "model.safetensors"
-    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\1")
+    for entry in spoilt.iterdir():
+        (tmp_path / entry.name).symlink_to(entry)
     before = content_of(tmp_path)
     code, line = ends([flag.format(tmp=tmp_path) for flag in flags], capsys)
     assert code == 2, line
@@ -205,36 +220,6 @@ def test_a_folder_called_like_a_model_does_not_make_random_weights_good(
     (tmp_path / "ViT-B-32").mkdir()
     code, line = ends(["--model", "ViT-B-32", "--out", "out"], capsys)
     assert (code, "are random" in line) == (2, True)
-
-
-class Evil:
-    """Unpickled the usual way, it makes a file."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.file,)
-
-
-@pytest.mark.parametrize("name", ["evil.pt", "evil.bin", "folder"])
-def test_a_file_that_would_run_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    model, facts = small_model()
-    evil = {"state_dict": model.state_dict(), "epoch": Evil(tmp_path / "created"), "model_facts": facts.to_dict()}
-    write_folder_without_activation(tmp_path / "folder", model, facts)
-    (tmp_path / "folder" / "weights.bin").rename(tmp_path / "weights.bin")
-    torch.save(evil, tmp_path / "evil.pt")
-    torch.save(evil, tmp_path / "evil.bin")
-    torch.save(evil, tmp_path / "folder" / "open_clip_pytorch_model.bin")
-    flags = {
-        "evil.pt": ["--resume", str(tmp_path / "evil.pt")],
-        "evil.bin": ["--resume", str(tmp_path / "evil.bin"), "--model", "ViT-S-32-alt", "--activation", "gelu"],
-        "folder": ["--model", f"local-dir:{tmp_path / 'folder'}"],
-    }[name]
-    code, line = ends([*flags, "--out", str(tmp_path / "out")], capsys)
-    assert (code, "could run code" in line) == (2, True)
-    assert not (tmp_path / "created").exists()
-    assert not (tmp_path / "out").exists()
 
 
 def test_an_onnx_file_that_computes_something_else_leaves_nothing(
@@ -258,7 +243,7 @@ def test_an_interrupt_leaves_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("release.export.export.write_card", interrupted)
+    monkeypatch.setattr("release.folder.released_folder.write_card", interrupted)
     checkpoint = small_checkpoint(tmp_path / "demo")
     code, _ = ends(["--resume", str(checkpoint), "--out", str(tmp_path / "out")], capsys)
     assert code == 130
@@ -281,3 +266,57 @@ def test_without_the_packages_of_onnx_the_extra_is_named(
 )
 def test_labels_become_names_of_files(label: str, name: str) -> None:
     assert file_name(label) == name
+
+
+def test_prompts_that_the_labels_lack_are_refused_before_the_model_is_loaded(
+    spoilt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ExportConfig, "open_encoder", lambda self: pytest.fail("loads the model"))
+    flags = ["--resume", str(spoilt / "demo"), "--out", str(tmp_path / "out")]
+    code, line = ends([*flags, "--labels", str(spoilt / "names.txt"), "--prompts", "taxon_com"], capsys)
+    assert (code, "taxon_com" in line, list(tmp_path.iterdir())) == (2, True, [])
+
+
+def test_a_card_that_somebody_edited_is_not_overwritten_and_what_is_dropped_is_said(
+    spoilt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--resume", str(spoilt / "demo"), "--out", str(tmp_path / "out")]
+    main([*flags, "--format", "pt", "--labels", str(spoilt / "names.txt"), "--prompts", "sci"])
+    assert "no longer there" not in capsys.readouterr().out
+    card = tmp_path / "out" / "README.md"
+    written = card.read_text()
+    card.write_text(written + "\n## My own words\n")
+    before = content_of(tmp_path)
+    code, line = ends(flags, capsys)
+    assert code == 2 and "README.md was changed since taxaflow wrote it" in line
+    assert content_of(tmp_path) == before
+    card.write_text(written)
+    main(flags)
+    assert "no longer there, as not asked for this time: demo_step_000007.pt, labels/\n" in capsys.readouterr().out
+
+
+def test_the_card_follows_a_changed_config_and_activation_and_leaves_other_figures_out(
+    spoilt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["--resume", str(spoilt / "demo"), "--out", str(tmp_path / "first")])
+    known = read_facts(tmp_path / "first")
+    assert known is not None and known.run is not None
+    about = {"model": {"hash": known.model_hash, "activation": "quickgelu"}}
+    pictures = dict(card_world.pictures_of(known.model, "default"))
+    folder = card_world.write_results(tmp_path / "results", card_world.result(**about, preprocessing=pictures))
+    released = tmp_path / "released"
+    main(["--resume", str(spoilt / "demo"), "--out", str(released), "--results", str(folder)])
+    forced = ["--activation", "gelu", "--force", "--out", str(tmp_path / "gelu")]
+    main(["--model", f"local-dir:{released}", *forced])
+    other = read_facts(tmp_path / "gelu")
+    assert other is not None and (other.model.activation, other.results) == ("gelu", ())
+    assert [one.activation for one in other.other_activation] == ["quickgelu"]
+    config = json.loads((released / "open_clip_config.json").read_text())
+    config["preprocess_cfg"] |= {"mean": [0.5, 0.5, 0.5], "interpolation": "bilinear"}
+    (released / "open_clip_config.json").write_text(json.dumps(config))
+    main(["--model", f"local-dir:{released}", "--out", str(tmp_path / "edited")])
+    edited = read_facts(tmp_path / "edited")
+    assert edited is not None and edited.run == known.run and edited.results == ()
+    assert (edited.model.image_mean, edited.model.interpolation) == ((0.5, 0.5, 0.5), "bilinear")
+    card = (tmp_path / "edited" / "README.md").read_text()
+    assert "0.5, 0.5, 0.5" in card and "bilinear" in card and "garden" not in card

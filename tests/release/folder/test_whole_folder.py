@@ -146,3 +146,90 @@ def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
     write(tmp_path / "link", config="abc")
     assert (tmp_path / "link").is_symlink()
     assert json.loads((tmp_path / "real" / RECORD).read_text())["files"].keys() == {"config"}
+
+
+def test_links_and_empty_folders_that_were_added_are_not_ours(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "mine").write_text("x")
+    write(out, config="abc", labels__list="x")
+    for name, make in {
+        "photos": lambda path: path.symlink_to(tmp_path / "photos"),
+        "mine": Path.mkdir,
+        "labels/mine": Path.mkdir,
+        "gone": lambda path: path.symlink_to(tmp_path / "nowhere"),
+    }.items():
+        make(out / name)
+        with pytest.raises(BadInputError, match=rf"holds something else \({name}\)"):
+            check_out("--out", out)
+        (out / name).unlink() if (out / name).is_symlink() else (out / name).rmdir()
+        check_out("--out", out)
+    (out / "config").rename(tmp_path / "elsewhere")
+    (out / "config").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BadInputError, match=r"holds something else \(config\)"):
+        check_out("--out", out)
+
+
+def test_a_file_that_was_changed_since_is_refused_by_its_name(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write(out, config="abc", README="card", labels__list="x")
+    (out / "labels" / "list").unlink()  # what is gone cannot be lost
+    check_out("--out", out)
+    (out / "README").write_text("card, and my own words")
+    with pytest.raises(
+        BadInputError, match=r"^--out .*/out: README was changed since taxaflow wrote it.* move the file"
+    ):
+        check_out("--out", out)
+    (out / "README").write_text("card")
+    check_out("--out", out)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError, SystemExit])
+@pytest.mark.parametrize("before_it", [True, False])
+@pytest.mark.parametrize("suffix", [".old", "out"])
+def test_an_interrupt_at_either_rename_leaves_a_whole_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException], before_it: bool, suffix: str
+) -> None:
+    out = tmp_path / "out"
+    write(out, config="abc")
+    rename, is_first = Path.rename, [True]
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if not (str(target).endswith(suffix) and is_first):
+            return rename(self, target)
+        is_first.clear()
+        if not before_it:
+            rename(self, target)
+        raise kind("stop")
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(WorkFailedError if kind is OSError else kind):
+        write(out, config="other")
+    monkeypatch.undo()
+    is_new = suffix == "out" and not before_it
+    assert content(out)["config"] == (b"other" if is_new else b"abc")
+    assert is_new or names(tmp_path) == ["out"]
+    check_out("--out", out)
+    write(out, config="third")
+    assert names(tmp_path) == ["out"] and content(out)["config"] == b"third"
+
+
+def test_what_a_killed_process_had_put_aside_is_there_again(tmp_path: Path) -> None:
+    out, gone = tmp_path / "out", 2**22 + 7
+    write(out, config="abc", README="card")
+    before = content(out)
+    out.rename(tmp_path / f".out.{gone}.old")
+    (tmp_path / f".out.{gone}.tmp").mkdir()
+    check_out("--out", out)
+    assert content(out) == before
+    out.rename(tmp_path / f".out.{gone}.old")
+    with pytest.raises(KeyboardInterrupt), whole_folder(out, {}):
+        raise KeyboardInterrupt
+    assert content(out) == before and names(tmp_path) == ["out"]
+
+
+def test_what_a_running_process_has_put_aside_is_left_to_it(tmp_path: Path) -> None:
+    aside = tmp_path / f".out.{os.getppid()}.old"
+    aside.mkdir()
+    check_out("--out", tmp_path / "out")
+    assert names(tmp_path) == [aside.name]

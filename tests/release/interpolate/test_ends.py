@@ -107,7 +107,7 @@ def test_a_checkpoint_with_weights_that_are_not_finite_is_refused(tmp_path):
     state = load_file(last / "open_clip_model.safetensors")
     state["ln_final.weight"][3] = float("nan")
     save_file(state, last / "open_clip_model.safetensors")
-    with pytest.raises(BadInputError, match=r"--to: 1 tensors .*ln_final.weight"):
+    with pytest.raises(BadInputError, match=r"tensors.*ln_final.weight"):
         ends(first, last)
 
 

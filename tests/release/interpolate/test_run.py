@@ -11,6 +11,8 @@ from safetensors.torch import load_file
 
 from evaluation import cli as eval_cli
 from evaluation.results.result import read_results
+from release.card.card_facts import read_facts
+from release.card.write_card import write_card
 from release.interpolate import cli, run
 from tests.release.interpolate.small_world import csv_of, write_model, write_world
 
@@ -18,7 +20,7 @@ pytestmark = pytest.mark.torch
 
 ENDS = ["--from", "local-dir:start", "--to", "local-dir:trained"]
 CPU = ["--device", "cpu", "--workers", "0"]
-SETS = ["--folder", "seen", "--csv", "kept.csv"]
+SETS = ["--folder", "seen", "--csv", "kept.csv", "--prompts", "sci"]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,13 @@ def test_every_point_is_evaluated_and_the_best_one_saved(folder, capsys):
     expected = between.load(sweep["best"]["alpha"]).state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(out / "best").items())
     assert len((out / "results" / "results.jsonl").read_text().splitlines()) == 3
+    facts = read_facts(out / "best")
+    assert facts is not None and facts.interpolated is not None
+    assert (facts.interpolated.alpha, facts.interpolated.chosen_by) == (sweep["best"]["alpha"], sweep["best"]["rule"])
+    assert sorted(one.benchmark for one in facts.results) == ["csv_kept", "folder_seen"]
+    assert facts.model_hash == sweep["points"][sweep["best"]["number"]]["hash"]
+    card = (out / "best" / "README.md").read_text()
+    assert card == write_card(facts) and f"| this point was chosen by | {sweep['best']['rule']} |" in card
     assert (out / "sweep.html").is_file() and str(folder) not in (out / "sweep.json").read_text()
 
 
@@ -86,15 +95,16 @@ def test_the_ends_have_the_figures_of_a_plain_evaluation(folder):
 
 
 def test_what_is_evaluated_is_not_evaluated_again(folder, monkeypatch):
-    out = interpolated(*SETS)
+    out = interpolated(*SETS, "--alphas", "0", "1")
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     monkeypatch.setattr(run, "run", None)  # may not be called
-    interpolated(*SETS)
+    interpolated(*SETS, "--alphas", "0", "1")
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_a_sweep_that_was_stopped_goes_on_to_the_same_end(folder, monkeypatch, capsys):
-    whole = interpolated(*SETS, "--no-cache", out="whole")
+    flags = [*SETS, "--no-cache", "--alphas", "0", "0.5", "1"]
+    whole = interpolated(*flags, out="whole")
     evaluate, seen = run.run, []
 
     def stop_at_the_fourth(benchmark, encoder, options):
@@ -105,22 +115,22 @@ def test_a_sweep_that_was_stopped_goes_on_to_the_same_end(folder, monkeypatch, c
 
     monkeypatch.setattr(run, "run", stop_at_the_fourth)
     with pytest.raises(SystemExit) as end:
-        interpolated(*SETS, "--no-cache", out="again")
+        interpolated(*flags, out="again")
     assert end.value.code == 130 and not Path("again/best").exists()
     monkeypatch.setattr(run, "run", lambda *given: (seen.append(given[0].name), evaluate(*given))[1])
-    interpolated(*SETS, "--no-cache", out="again")
-    assert len(seen) == 4 + 10 - 3
+    interpolated(*flags, out="again")
+    assert len(seen) == 4 + 6 - 3
     assert (whole / "sweep.json").read_bytes() == Path("again/sweep.json").read_bytes()
     for path in (whole / "results").glob("*.json"):
         assert path.read_bytes() == (Path("again/results") / path.name).read_bytes()
 
 
 def test_a_damaged_result_is_made_anew(folder):
-    out = interpolated("--folder", "seen", "--alphas", "0", "1")
+    out = interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0", "1")
     victim = next(iter((out / "results").glob("*.json")))
     whole = victim.read_bytes()
     victim.write_bytes(whole[: len(whole) // 2])
-    interpolated("--folder", "seen", "--alphas", "0", "1")
+    interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0", "1")
     assert victim.read_bytes() == whole
 
 
@@ -131,7 +141,11 @@ def test_without_benchmarks_the_points_are_written_and_nothing_else(folder, caps
         made, own = weights(out / f"alpha_{alpha}"), weights(end)
         assert all(torch.equal(made[name], tensor) for name, tensor in own.items())
     record = json.loads((out / "alpha_0.25" / "taxaflow.json").read_text())
-    assert record["interpolated"] == {"from": "start", "to": "trained", "alpha": 0.25}
+    expected = {"from_model": "start", "to_model": "trained", "alpha": 0.25, "chosen_by": None, "flatters": None}
+    assert record["interpolated"] == expected
+    card = (out / "alpha_0.25" / "README.md").read_text()
+    assert "| weights | 0.75 of start and 0.25 of trained, averaged |" in card
+    assert "not chosen: one of the points asked for" in card
     model = open_clip.create_model(f"local-dir:{out / 'alpha_0.25'}")
     expected = torch.lerp(weights("start")["visual.proj"], weights("trained")["visual.proj"], 0.25)
     assert torch.equal(model.visual.proj.detach(), expected)
@@ -139,14 +153,29 @@ def test_without_benchmarks_the_points_are_written_and_nothing_else(folder, caps
 
 
 def test_all_points_can_be_saved(folder):
-    out = interpolated("--folder", "seen", "--alphas", "0", "0.5", "--save-all")
+    out = interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0", "0.5", "--save-all")
     assert {"alpha_0.0", "alpha_0.5", "best"} <= {path.name for path in out.iterdir()}
+    for name in ("alpha_0.0", "alpha_0.5"):
+        facts = read_facts(out / name)
+        assert facts is not None and [one.benchmark for one in facts.results] == ["folder_seen"]
+        assert facts.interpolated is not None and facts.interpolated.chosen_by is None
+
+
+def test_guesses_that_are_damaged_are_said_to_be_missing_from_the_comparison(folder, caplog):
+    out = interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0", "1")
+    sweep = json.loads((out / "sweep.json").read_text())
+    assert len(sweep["differences"]) == 1 and not caplog.text
+    for victim in (out / "results").rglob("*.npz"):
+        victim.write_bytes(victim.read_bytes()[:50])
+    interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0", "1")
+    assert json.loads((out / "sweep.json").read_text())["differences"] == []
+    assert "folder_seen is not compared with an end" in caplog.text
 
 
 def test_a_choice_by_all_that_is_shown_is_said_to_flatter(folder, capsys):
-    interpolated("--folder", "seen", "--alphas", "0", "1")
+    interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0", "1")
     assert "flatter" in capsys.readouterr().out
-    assert "flatter" in Path("out/sweep.html").read_text()
+    assert "flatter" in Path("out/sweep.html").read_text() and "flatter" in Path("out/best/README.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -180,10 +209,10 @@ def test_what_is_wrong_is_refused_in_one_line_before_anything_is_written(folder,
 
 
 def test_results_of_other_settings_are_not_mixed_in(folder, capsys):
-    interpolated("--folder", "seen", "--alphas", "0", "1")
+    interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0", "1")
     before = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
     with pytest.raises(SystemExit) as end:
-        interpolated("--folder", "seen", "--alphas", "0", "1", "--precision", "amp_bf16")
+        interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0", "1", "--precision", "amp_bf16")
     assert end.value.code == 2 and "another precision" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()} == before
 
