@@ -63,14 +63,11 @@ def _about_the_choice(facts: CardFacts) -> Iterator[str]:
 def _about_no_results(facts: CardFacts) -> Iterator[str]:
     if facts.results:
         return
-    names = words.and_list(sorted({one.activation or "none recorded" for one in facts.other_activation}))
-    others = (
-        f"; the {len(facts.other_activation)} results of its weights are under {names}, not {facts.model.activation}"
-    )
-    yield (
-        f"It was not evaluated, as far as is recorded{others if facts.other_activation else ''}: its accuracy is not "
-        "known."
-    )
+    others = ""
+    if facts.other_activation:
+        names = words.and_list(sorted({one.activation or "no recorded activation" for one in facts.other_activation}))
+        others = f"; what was measured of its weights was under {names}, not {facts.model.activation}"
+    yield f"It was not evaluated, as far as is recorded{others}: its accuracy is not known."
 
 
 def _about_activation(facts: CardFacts) -> Iterator[str]:

@@ -82,6 +82,8 @@ def test_start_weights_from_the_hub_are_named_to_it(whole):
     facts = dataclasses.replace(whole, model=card_world.facts(pretrained="hf-hub:imageomics/bioclip"), license="mit")
     front = front_of(write_card(facts))
     assert front["base_model"] == "imageomics/bioclip" and front["license"] == "mit"
+    average = dataclasses.replace(whole, model=card_world.facts(pretrained="hf-hub:imageomics/bioclip..demo alpha 0.5"))
+    assert "base_model" not in front_of(write_card(average))
 
 
 def test_a_card_says_what_was_recorded(whole):

@@ -1,6 +1,8 @@
 """A search whose process is killed goes on: no trial is lost, none is run twice, nothing of it stays behind."""
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from unittest.mock import ANY
@@ -26,8 +28,12 @@ def test_three_trials_with_one_kill(tmp_path, capsys):
     small_search.wait_until(lambda: second.steps() >= 20, search)
     session = Path((tmp_path / "tuned" / ".session").read_text())
     assert processes_in(session)
+    (trainer,) = small_search.starts(second)
+    os.kill(trainer, signal.SIGSTOP)  # so that it cannot be done before it is told
     search.kill()
     search.communicate()
+    small_search.wait_until(lambda: is_told_to_end(trainer))
+    os.kill(trainer, signal.SIGCONT)
 
     small_search.wait_until(lambda: not second.is_running())
     assert second.result() is None
@@ -57,6 +63,13 @@ def test_three_trials_with_one_kill(tmp_path, capsys):
     cli.main(small_search.flags(tmp_path, *SEARCH))
     assert capsys.readouterr().out == stdout
     assert tree(tmp_path / "tuned") == before | {".lock": ANY}
+
+
+def is_told_to_end(process: int) -> bool:
+    """Whether SIGTERM waits for a stopped process."""
+    status = Path(f"/proc/{process}/status").read_text()
+    pending = next(line for line in status.splitlines() if line.startswith("ShdPnd:"))
+    return bool(int(pending.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _check_outcome(out: Path, stdout: str) -> None:
