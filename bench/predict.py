@@ -1,6 +1,7 @@
 """Measures `taxaflow predict` beside pybioclip's CustomLabelsClassifier: the same model, photos, labels and prompts.
 
-    python -m bench.predict --work DIR [--repeat 3] [--hollow 200 2000] [--full 64 320] [--threads 1] [--no-peer]
+    python -m bench.predict --work DIR [--repeat 3] [--hollow 200 2000] [--full 64 320] [--threads 1] [--fast-pixels]
+                            [--no-peer]
 
 The model is a ViT-B/16 of random weights in a folder that both open without network (`local-dir:`), the photos are
 JPEGs of 500 x 375 px, the labels get OpenAI's 80 prompts. Both commands run as users run them, in turns. Every figure
@@ -53,6 +54,7 @@ class World:
         out: folder for what is written.
         peer_python: interpreter of pybioclip's environment; None leaves it out.
         environment: variables of both sides.
+        own_flags: further ones of taxaflow.
     """
 
     model: Path
@@ -61,6 +63,7 @@ class World:
     out: Path
     peer_python: Path | None
     environment: Mapping[str, str] = field(default_factory=lambda: OFFLINE)
+    own_flags: Sequence[str] = ()
 
     def command(self, side: str, mode: str, number: int) -> list[str]:
         """The command line of one run over the first `number` photos."""
@@ -72,7 +75,7 @@ class World:
         else:
             module, own = (
                 "taxaflow",
-                ["--labels", str(self.labels), "--prompts", "openai80", "--top-k", "1", "--no-cache"],
+                ["--labels", str(self.labels), "--prompts", "openai80", "--top-k", "1", "--no-cache", *self.own_flags],
             )
         python = str(self.peer_python if side == PEER else sys.executable)
         start = [python, str(PROJECT / "bench" / "predict_hollow.py")] if mode == HOLLOW else [python, "-m"]
@@ -107,7 +110,8 @@ def make_world(given: argparse.Namespace) -> World:
         write_random_model(given.model, work / "model")
     peer = None if given.no_peer else environment_python(work / "pybioclip-venv", peer_pins())
     environment = OFFLINE | ({} if given.threads is None else {"OMP_NUM_THREADS": str(given.threads)})
-    return World(work / "model", photos, labels, work / "out", peer, environment)
+    own_flags = ["--fast-pixels"] if given.fast_pixels else []
+    return World(work / "model", photos, labels, work / "out", peer, environment, own_flags)
 
 
 def peer_pins() -> tuple[str, ...]:
@@ -120,10 +124,12 @@ def write_random_model(name: str, folder: Path) -> None:
     import torch
 
     from evaluation.model import ModelRequest, build_model
-    from release.folder.write_folder import write_folder
+    from release.folder.whole_folder import whole_folder
+    from release.folder.write_folder import write_model
 
     torch.manual_seed(0)
-    write_folder(*build_model(ModelRequest(name)), folder)
+    with whole_folder(folder, {}) as files:
+        write_model(*build_model(ModelRequest(name)), files)
 
 
 def measure_all(world: World, given: argparse.Namespace) -> list[Run]:
@@ -140,7 +146,7 @@ def measure_all(world: World, given: argparse.Namespace) -> list[Run]:
                 for side in sides[:: 1 if repeat % 2 == 0 else -1]:
                     for number in sorted(getattr(given, mode)):
                         runs.append(run_one(world, side, mode, number, repeat, given.work / "logs"))
-                        print(json.dumps(asdict(runs[-1])), file=log, flush=True)
+                        print(json.dumps(asdict(runs[-1]) | {"flags": world.own_flags}), file=log, flush=True)
                         told = f"{runs[-1].wall_s:.1f} s, {runs[-1].cpu_s:.1f} CPU-s"
                         print(f"{side}, {mode}, {number} pictures: {told}", file=sys.stderr)
     return runs
@@ -189,7 +195,13 @@ def compare(ours: Mapping[str, Answer], peers: Mapping[str, Answer]) -> Agreemen
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.predict", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--work", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of model, photos and pybioclip, kept for next time",
+    )
     parser.add_argument("--repeat", type=int, default=3, help="runs of each side")
     for mode, sizes in SIZES.items():
         parser.add_argument(
@@ -199,6 +211,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", default="ViT-B-16", help="open_clip's name, of random weights")
     parser.add_argument("--threads", type=int, help="of torch, on both sides (default: what torch takes)")
     parser.add_argument("--modes", nargs="+", choices=(HOLLOW, FULL), default=[HOLLOW, FULL])
+    parser.add_argument("--fast-pixels", action="store_true", help="run taxaflow with it; the table says so")
     parser.add_argument("--no-peer", action="store_true", help="leave pybioclip out")
     given = parser.parse_args(arguments)
     for mode in SIZES:
@@ -217,7 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
     given.work = given.work.resolve()
     try:
         world = make_world(given)
-        figures = figures_of(measure_all(world, given), agreement_of(world, given.modes))
+        figures = figures_of(measure_all(world, given), agreement_of(world, given.modes), world.own_flags)
     except (CommandFailed, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1

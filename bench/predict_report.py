@@ -69,25 +69,27 @@ def per_picture(runs: Sequence[Run], side: str, mode: str, what: str) -> list[fl
     return sorted(slopes)
 
 
-def figures_of(runs: Sequence[Run], agreement: Mapping[str, Agreement]) -> list[Figure]:
+def figures_of(runs: Sequence[Run], agreement: Mapping[str, Agreement], own_flags: Sequence[str] = ()) -> list[Figure]:
     """The table: both sides, then ratios with their goals.
 
     Args:
         runs: of both sides, or of ours alone.
         agreement: mode -> how far their answers agree; empty without a peer.
+        own_flags: further ones that ours was run with.
     """
+    names = {PEER: PEER, OURS: " ".join([OURS, *own_flags])}
     sides = [side for side in (PEER, OURS) if any(run.side == side for run in runs)]
     modes = [mode for mode in (HOLLOW, FULL) if any(run.mode == mode for run in runs)]
     figures: list[Figure] = []
     if HOLLOW in modes:
         cpu = {side: per_picture(runs, side, HOLLOW, "cpu_s") for side in sides}
-        figures += [Figure(f"{side}: CPU outside the forward pass", _milliseconds(cpu[side])) for side in sides]
+        figures += [Figure(f"{names[side]}: CPU outside the forward pass", _milliseconds(cpu[side])) for side in sides]
         figures += _ratio("CPU outside the forward pass, ours over pybioclip's", cpu, CPU_GOAL)
     if FULL in modes:
         wall = {side: per_picture(runs, side, FULL, "wall_s") for side in sides}
-        figures += [Figure(f"{side}: end to end, a picture", _milliseconds(wall[side])) for side in sides]
+        figures += [Figure(f"{names[side]}: end to end, a picture", _milliseconds(wall[side])) for side in sides]
         figures += _ratio("time end to end, ours over pybioclip's", wall, 1 / SPEED_GOAL)
-        figures += [_whole(runs, side) for side in sides]
+        figures += [_whole(runs, side, names[side]) for side in sides]
     for mode, one in agreement.items():
         value = f"{one.same} of {one.total}, probabilities within {one.furthest:.1e}"
         figures.append(Figure(f"same top-1, {mode}", value, f"{one.total}", one.same == one.total))
@@ -108,9 +110,9 @@ def _ratio(what: str, values: Mapping[str, Sequence[float]], most: float) -> lis
     return [Figure(what, f"{ratio:.3f}x", f"<= {most:.3f}x", ours > 0 and ratio <= most)]
 
 
-def _whole(runs: Sequence[Run], side: str) -> Figure:
-    """The largest full run from start to end, and the memory it took."""
+def _whole(runs: Sequence[Run], side: str, name: str) -> Figure:
+    """The largest full run of a side from start to end, and the memory it took."""
     full = [run for run in runs if run.side == side and run.mode == FULL]
     most = [run for run in full if run.pictures == max(one.pictures for one in full)]
     wall, peak = median(run.wall_s for run in most), max(run.peak_mb for run in most)
-    return Figure(f"{side}: whole command, {most[0].pictures} pictures", f"{wall:.1f} s, peak {peak:,.0f} MB (PSS)")
+    return Figure(f"{name}: whole command, {most[0].pictures} pictures", f"{wall:.1f} s, peak {peak:,.0f} MB (PSS)")

@@ -26,12 +26,12 @@ from evaluation.record import Scored, learnt_from_labels, make_record, origin_of
 from evaluation.results.predictions_file import predictions_path, write_predictions
 from evaluation.results.result import check_replaceable, file_name, names_sha256, split_file, write_result
 from evaluation.results.thumbnails import example_rows, with_examples, write_thumbnails
-from evaluation.results.whole_file import write_whole
 from evaluation.run_options import ALL, HEADLINE, RunOptions
 from evaluation.scoring.guess import guess, guess_pairs
 from evaluation.scoring.rollup_sums import Rollup
 from taxonomy.errors import BadInputError
 from taxonomy.ranks import RANKS
+from taxonomy.whole_file import write_whole
 
 
 @dataclass(frozen=True)

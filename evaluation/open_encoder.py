@@ -24,7 +24,7 @@ def open_encoder(request: ModelRequest, device: torch.device, precision: str = "
     Args:
         request: which model.
         device: where it goes.
-        precision: one of PRECISIONS of evaluation/settings/config.py; call `set_precision` before.
+        precision: one of PRECISIONS of evaluation/settings/model_settings.py; call `set_precision` before.
 
     Raises:
         BadInputError: the model cannot be built from what is asked for.

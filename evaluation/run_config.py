@@ -23,12 +23,12 @@ from evaluation.open_encoder import open_encoder, set_precision
 from evaluation.protocols import find_protocol
 from evaluation.report.outcome import print_outcome
 from evaluation.results.published_lines import append_line, check_wandb, log_to_wandb, published_metrics
-from evaluation.results.whole_file import write_whole
 from evaluation.run_options import RunOptions
 from evaluation.settings.baselines import ModelChoice, brings_weights, choose
 from evaluation.settings.chosen_benchmarks import open_chosen
 from evaluation.settings.config import EvalConfig
 from taxonomy.errors import WorkFailedError
+from taxonomy.whole_file import write_whole
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
 """The model of a command, opened; one of an exported folder is compared with what was exported."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,12 @@ _RECORD = "taxaflow.json"
 """In an exported folder: what it was made from, and the hash of the weights."""
 
 
-def open_model(settings: ModelSettings) -> "OpenClipEncoder":
+def open_model(settings: ModelSettings, fast_pixels: bool = False) -> "OpenClipEncoder":
     """The model that the flags name, built and loaded, in evaluation mode.
+
+    Args:
+        settings: which model.
+        fast_pixels: give it pixels that cost less and are nearly the exact ones.
 
     Raises:
         BadInputError: it cannot be had, or its folder holds other weights than were exported.
@@ -31,7 +36,7 @@ def open_model(settings: ModelSettings) -> "OpenClipEncoder":
             f"{folder}: the weights are not those that were exported (hash {encoder.hash[:12]}, {_RECORD} says "
             f"{str(exported)[:12]}): damaged? Copy the folder again, or export the model again"
         )
-    return encoder
+    return encoder.with_preprocess(replace(encoder.preprocess, fast_pixels=fast_pixels))
 
 
 def _exported_hash(folder: Path) -> str | None:

@@ -7,16 +7,20 @@ import gc
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 
 import numpy as np
 
-from evaluation.encoding.encoder import Encoder
+from evaluation.encoding.encoder import OpenClipEncoder
+from evaluation.encoding.forward_passes import encode_in_passes
 from evaluation.encoding.picture_batches import PictureBatch, Source, streamed_batches
 from evaluation.encoding.picture_progress import picture_bar
 from inference.inputs.picture import Picture
+
+_WORKERS = 2
+"""Processes that decode, unless the model needs all cores itself."""
 
 NOT_FINITE = "the model's embedding of it is not finite"
 
@@ -40,33 +44,37 @@ class EmbeddedBatch:
 
 def embedded(
     pictures: Iterable[Picture],
-    encoder: Encoder,
+    encoder: OpenClipEncoder,
     batch_size: int = 64,
-    num_workers: int = 0,
+    num_workers: int | None = None,
     title: str | None = None,
     total: int | None = None,
 ) -> Generator[EmbeddedBatch, None, None]:
-    """The pictures' embeddings in their order, of the pixels that evaluation sees.
+    """The pictures' embeddings in their order, of the encoder's pixels: those of evaluation, unless it says otherwise.
 
-    While the model works on a batch, the next ones are decoded.
+    While the model works on a batch, the next ones are decoded; on the CPU only by worker processes, since threads that
+    compute one thing together wait for the one that has lost its core.
 
     Args:
         pictures: taken a few batches ahead.
         encoder: its model in evaluation mode.
         batch_size: pictures of a batch, readable or not; the same batches give the same bytes.
-        num_workers: processes that decode; 0 is a thread of this one.
+        num_workers: processes that decode; 0: threads of this one; None: 0 on the CPU, else 2.
         title: of the bar that a terminal shows; None shows none.
         total: number of pictures, for the bar.
 
     Raises:
         TaxaflowError: a shard is lost, or a file could not be read just now.
     """
+    is_on_cpu = encoder.device.type == "cpu"
+    if num_workers is None:
+        num_workers = 0 if is_on_cpu else _WORKERS
     found = iter(pictures)
     first = list(islice(found, 1))  # photos of URLs are fetched now, with a bar of their own
     taken = _Taken(chain(first, found), batch_size)
     batches = streamed_batches(taken, encoder.preprocess, num_workers)
     with picture_bar(title, total) as advance, _shared_with(num_workers):
-        for batch in batches if num_workers else _one_ahead(batches):
+        for batch in batches if num_workers or is_on_cpu else _one_ahead(batches):
             done = _embed(taken.waiting.popleft(), batch, encoder)
             yield done
             advance(len(done.keys))
@@ -99,21 +107,21 @@ class _Taken:
             yield [(number, one.source) for number, one in enumerate(batch) if one.source is not None]
 
 
-def _one_ahead(batches: Iterator[PictureBatch]) -> Iterator[PictureBatch]:
+def _one_ahead(batches: Generator[PictureBatch, None, None]) -> Iterator[PictureBatch]:
     """The batches, each begun in a thread while the one before is in use."""
-    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
+    with closing(batches), ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
         coming = pool.submit(next, batches, None)
         while (batch := coming.result()) is not None:
             coming = pool.submit(next, batches, None)
             yield batch
 
 
-def _embed(pictures: list[Picture], batch: PictureBatch, encoder: Encoder) -> EmbeddedBatch:
+def _embed(pictures: list[Picture], batch: PictureBatch, encoder: OpenClipEncoder) -> EmbeddedBatch:
     failures = [(number, one.reason or "no picture") for number, one in enumerate(pictures) if one.source is None]
     failures += batch.unreadable
     image_ND, index_N = np.zeros((0, 0), np.float32), batch.index_N
     if index_N:
-        image_ND = encoder.encode_images(batch.image_NSSC).float().cpu().numpy()
+        image_ND = encode_in_passes(encoder, batch.image_NSSC).numpy()
         finite_N = np.flatnonzero(np.isfinite(image_ND).all(axis=1)).tolist()
         if len(finite_N) < len(index_N):
             lost = set(range(len(index_N))).difference(finite_N)

@@ -24,7 +24,8 @@ from sample.backdrops import compose, give_volume, paint_backdrop
 from sample.pen import OVERSAMPLE, Pen, Pose
 from sample.specimen_list import Specimen, SpecimenError, csv_bytes, list_specimens
 from sample.specimen_taxa import DrawnSpecies
-from spark_jobs.publish import write_whole
+from taxonomy.errors import WorkFailedError
+from taxonomy.whole_file import write_whole
 
 SIZES_PX = ((256, 192), (240, 180), (224, 224), (192, 256), (208, 208), (256, 171), (192, 192))
 JPEG_QUALITY = 90
@@ -93,7 +94,7 @@ def draw_specimens(out: Path, seed: int = 42, limit: int | None = None) -> int:
     missing = [s for s in specimens if not _picture_path(out, s).exists()]
     for specimen in missing:
         write_whole(_picture_path(out, specimen), encode_picture(specimen, seed))
-    _publish_changed(out / "photos.csv", csv_bytes(specimens))
+    write_whole(out / "photos.csv", csv_bytes(specimens))
     return len(missing)
 
 
@@ -113,15 +114,10 @@ def _claim(out: Path, recipe: dict[str, object]) -> None:
         (out / "photos.csv").unlink(missing_ok=True)
         for path in photos.iterdir():
             path.unlink()
-    _publish_changed(record, wanted)
+    write_whole(record, wanted)
     for folder in (out, photos):
         for path in folder.glob(".*.tmp"):
             path.unlink()
-
-
-def _publish_changed(path: Path, content: bytes) -> None:
-    if not path.exists() or path.read_bytes() != content:
-        write_whole(path, content)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -133,7 +129,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         drawn = draw_specimens(args.out, args.seed, args.limit)
-    except (SpecimenError, OSError) as error:
+    except (SpecimenError, WorkFailedError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, SpecimenError) else 1
     total = len(list_specimens(args.seed, args.limit))

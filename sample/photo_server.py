@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 
-from spark_jobs.publish import write_whole
+from taxonomy.whole_file import write_whole
 
 CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 # Ids are ASCII digits and nothing is decoded, so that no path can lead out of its folder.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from evaluation.benchmarks.benchmark import COMMON_NAME, SCIENTIFIC_NAME
 from evaluation.benchmarks.shards import open_shards
-from spark_jobs.publish import write_whole
 from taxonomy.ranks import RANKS
+from taxonomy.whole_file import write_whole
 
 _LEVELS = (SCIENTIFIC_NAME, *RANKS, COMMON_NAME)
 
@@ -44,20 +44,15 @@ def write_heldout(manifest_path: Path, split: str, out: Path) -> int:
         if not callable(source):
             continue
         name = f"photos/{key}.jpg"
-        _keep(out / name, source())
+        write_whole(out / name, source())
         taxon = {level: rows.labels[level][row] for level in _LEVELS if level in rows.labels}
         lines.append({"path": name, "photo_id": key, **taxon})
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
-    _keep(out / "heldout.csv", text.getvalue().encode())
+    write_whole(out / "heldout.csv", text.getvalue().encode())
     return len(lines)
-
-
-def _keep(path: Path, content: bytes) -> None:
-    if not path.is_file() or path.read_bytes() != content:
-        write_whole(path, content)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from pyspark.sql import functions as F
 
 from spark_jobs import table_io
 from spark_jobs.config import SOURCE_COLUMNS, SelectConfig
-from spark_jobs.publish import write_whole
 from spark_jobs.tables import SELECTIONS
 from taxonomy.ranks import RANKS
 from taxonomy.shards import SPLITS
+from taxonomy.whole_file import write_whole
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

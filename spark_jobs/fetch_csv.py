@@ -25,12 +25,12 @@ from spark_jobs.leases import Leases
 from spark_jobs.locks import lock
 from spark_jobs.photo_list import NO_URL, Outcome, Photo, PhotoList, read_outcomes, read_photo_list, write_outcomes
 from spark_jobs.progress import DownloadProgress
-from spark_jobs.publish import write_whole
 from spark_jobs.runs import Summary
 from spark_jobs.shard_writer import CORRUPT_FETCHES
 from spark_jobs.statuses import FINAL, RETRYABLE, Status
 from spark_jobs.transport import make_transport
 from taxonomy.errors import BadInputError, WorkFailedError
+from taxonomy.whole_file import whole_file
 
 LIST_NAME = "fetched.csv"
 
@@ -199,7 +199,8 @@ def _fetch_one(photo: Photo, fetcher: Fetcher, folder: Path) -> Outcome:
         if status is not Status.CORRUPT_IMAGE:
             break
     if checked is not None:
-        write_whole(folder / photo.name, checked.data)
+        with whole_file(folder / photo.name) as file:
+            file.write(checked.data)
     return Outcome(photo.url, status.value, http_status, attempts, error)
 
 

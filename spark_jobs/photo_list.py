@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spark_jobs.publish import write_whole
 from taxonomy.errors import BadInputError
+from taxonomy.whole_file import whole_file
 
 OUR_COLUMNS = ("path", "fetch_status", "fetch_http_status", "fetch_attempts", "fetch_error", "fetch_url")
 """What fetched.csv adds: the file's name below its folder, the status (spark_jobs.statuses, NO_URL, or empty where the
@@ -126,7 +126,8 @@ def write_outcomes(path: Path, photos: PhotoList, outcomes: Mapping[str, Outcome
     writer.writerow([*(photos.header[number] for number in kept), *OUR_COLUMNS])
     for row, photo in zip(photos.rows, photos.photo_of_row, strict=True):
         writer.writerow([*(row[number] for number in kept), *_our_values(photo, outcomes)])
-    write_whole(path, text.getvalue().encode())
+    with whole_file(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def _our_values(photo: Photo | None, outcomes: Mapping[str, Outcome]) -> tuple[object, ...]:

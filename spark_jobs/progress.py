@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
-from spark_jobs.publish import write_whole
+from taxonomy.errors import WorkFailedError
+from taxonomy.whole_file import write_whole
 
 LINE_S = 30.0
 FILE_S = 2.0
@@ -111,7 +112,7 @@ class DownloadProgress:
             print(f"photos: {state.num_done:,} of {self._num_photos:,}, {state}", file=sys.stderr, flush=True)
         if now - self._last_file >= FILE_S:
             self._last_file = now
-            with contextlib.suppress(OSError):  # only for `status`: a download need not end for it
+            with contextlib.suppress(WorkFailedError):  # only for `status`: a download need not end for it
                 write_whole(self._file, json.dumps(asdict(state)).encode())
 
     def _state(self, statuses: Mapping[str, int], now: float) -> DownloadState:

@@ -18,8 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from spark_jobs.java import find_java
-from spark_jobs.publish import write_whole
 from taxonomy.errors import WorkFailedError
+from taxonomy.whole_file import write_whole
 
 _RECORD_S = 300
 _QUICK_COMPILER = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"

@@ -14,8 +14,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from spark_jobs import taxa_figures
-from spark_jobs.publish import write_whole
 from taxonomy.ranks import CATEGORIES, OTHER_CATEGORY, RANKS
+from taxonomy.whole_file import write_whole
 
 NUM_TOP_SPECIES = 40
 """Species in the list of the most photographed. Source: BioTrove's figures."""

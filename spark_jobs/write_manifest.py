@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spark_jobs.commit_shards import CommittedShard
-from spark_jobs.publish import write_whole
 from taxonomy.shards import DatasetFacts, ManifestShard, manifest_bytes, manifest_name, sizes_bytes
+from taxonomy.whole_file import write_whole
 
 
 def write_manifest(folder: Path, facts: DatasetFacts, committed: Iterable[CommittedShard]) -> Path | None:

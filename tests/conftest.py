@@ -1,8 +1,10 @@
 """What the lanes share: one Spark session, where shared data lies, and a fresh data root."""
 
 import os
+import signal
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads wait for each other busily where the tests are many
 
 SMALL_SPARK = {
     "spark.master": "local[2]",
@@ -82,3 +85,20 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no shared data at {folder} (set TAXAFLOW_SHARED)")
     return folder
+
+
+@pytest.fixture
+def torchrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Sets the script that plays torchrun; its arguments and OMP_NUM_THREADS are two lines of the file `arguments`."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    script = tmp_path / "torchrun"
+
+    def play(lines: str) -> None:
+        notes = f'echo "$@" > {tmp_path}/arguments; echo $OMP_NUM_THREADS >> {tmp_path}/arguments'
+        script.write_text("\n".join(("#!/bin/sh", notes, lines)))
+        script.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(script))
+
+    yield play
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

@@ -5,7 +5,6 @@ benchmarks. All ranks share the pictures. Random generators are left as they wer
 without it.
 """
 
-import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,7 @@ from evaluation.loading.facts import ModelFacts
 from evaluation.model import get_tokenizer
 from evaluation.run_options import HEADLINE, RunOptions
 from taxonomy.errors import BadInputError, WorkFailedError
+from taxonomy.manifest import read_manifest
 from trainer.data.batch import DataSettings
 from trainer.data.loader_workers import outlive_signals
 from trainer.distributed import Ranks, broadcast_buffers, from_first
@@ -183,8 +183,7 @@ def _val_manifest(config: TrainConfig) -> Path | None:
     if config.val_data or config.dataset_type != "shards" or not config.train_data:
         return None
     manifest = Path(config.train_data)
-    has_val = bool(json.loads(manifest.read_bytes())["splits"].get(VAL_SPLIT))
-    return manifest if has_val else None
+    return manifest if VAL_SPLIT in read_manifest(manifest, "--train-data").splits else None
 
 
 def _split_set(manifest: Path) -> LabelledSet:

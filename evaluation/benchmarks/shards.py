@@ -7,7 +7,7 @@ import json
 import os
 import tarfile
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 from evaluation.benchmarks.benchmark import COMMON_NAME, NINE_LEVELS, SCIENTIFIC_NAME, Benchmark, Rows
 from evaluation.benchmarks.folder import PICTURE_SUFFIXES, name_part
 from taxonomy.errors import BadInputError, WorkFailedError
+from taxonomy.manifest import Manifest, read_manifest
 from taxonomy.ranks import RANKS, clean
-from taxonomy.shards import MANIFEST_VERSION
+from taxonomy.shards import ManifestShard
 
 HEADLINES = (SCIENTIFIC_NAME, COMMON_NAME)
 """The headline is the first of these levels at which any photo has a name."""
@@ -55,31 +56,29 @@ class ShardMember:
         return data
 
 
-def open_shards(manifest: Path, split: str) -> Benchmark:
+def open_shards(path: Path, split: str, flag: str = "--shards") -> Benchmark:
     """The pictures of a split in the order of its shards, named `shards_<dataset>_<split>`; keys are photo ids.
 
     The levels are those of the nine at which any photo has a name. A sample without a picture has no source.
 
     Args:
-        manifest: the dataset's manifest.json, or one of its immutable copies below `manifests/`.
+        path: the dataset's manifest.json, or one of its immutable copies below `manifests/`.
         split: train, val or test.
+        flag: that named it, for messages.
 
     Raises:
         BadInputError: the manifest cannot be used, has no such split, does not fit its shards, or no photo has a
             scientific or common name.
     """
-    content = read_manifest(manifest)
-    folder = folder_of(manifest)
-    samples = [
-        one for shard in listed_shards(manifest, content, split) for one in shard_samples(manifest, folder, shard)
-    ]
+    manifest = read_manifest(path, flag)
+    samples = [one for shard in manifest.shards(split) for one in shard_samples(manifest, shard)]
     records = [record for record, _ in samples]
     labels = {level: [_label(record.get(level)) for record in records] for level in NINE_LEVELS}
     levels = tuple(level for level in NINE_LEVELS if any(labels[level]))
     headline = next((level for level in HEADLINES if any(map(clean, labels[level]))), None)
     if headline is None:
-        raise BadInputError(f"--shards {manifest}: no photo of split {split!r} has a {' or a '.join(HEADLINES)}")
-    name = name_part(str(content.get("dataset")))
+        raise BadInputError(f"{flag} {path}: no photo of split {split!r} has a {' or a '.join(HEADLINES)}")
+    name = name_part(manifest.facts.dataset)
     rows = Rows(
         keys=[str(record["photo_id"]) for record in records],
         sources=[member for _, member in samples],
@@ -90,73 +89,26 @@ def open_shards(manifest: Path, split: str) -> Benchmark:
     return Benchmark(f"shards_{name}_{split}", rows, levels, headline, log_name=f"{name}-{split}")
 
 
-def folder_of(manifest: Path) -> Path:
-    """The dataset's folder, which the manifest's file names start from."""
-    return manifest.parent.parent if manifest.parent.name == "manifests" else manifest.parent
-
-
 def _label(value: object) -> str | None:
     """A JSON value as a class name, NFC; None where it holds no text."""
     return unicodedata.normalize("NFC", value) if isinstance(value, str) and value else None
 
 
-def read_manifest(manifest: Path) -> Mapping[str, Any]:
-    """A manifest's content.
-
-    Raises:
-        BadInputError: it cannot be read or is of another version.
-    """
-    try:
-        content = json.loads(manifest.read_bytes())
-    except OSError as error:
-        raise BadInputError(f"--shards {manifest}: {error.strerror}; give a dataset's manifest.json") from error
-    except ValueError as error:
-        raise BadInputError(f"--shards {manifest} is not JSON: {error}; give a dataset's manifest.json") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != MANIFEST_VERSION:
-        raise BadInputError(f"--shards {manifest}: schema_version is {version!r}, {MANIFEST_VERSION} can be read")
-    return content
-
-
-def listed_shards(manifest: Path, content: Mapping[str, Any], split: str) -> Sequence[Mapping[str, Any]]:
-    """The manifest's entries of a split, at least one.
-
-    Raises:
-        BadInputError: the split has no shards.
-    """
-    splits = content.get("splits")
-    splits = splits if isinstance(splits, dict) else {}
-    listed = splits.get(split)
-    if not listed or not isinstance(listed, list):
-        known = ", ".join(name for name, shards in splits.items() if shards) or "none"
-        raise BadInputError(f"--shards {manifest}: no shards in split {split!r}; splits with shards: {known}")
-    return listed
-
-
-def shard_samples(
-    manifest: Path, folder: Path, shard: Mapping[str, Any]
-) -> list[tuple[Mapping[str, Any], ShardMember | None]]:
+def shard_samples(manifest: Manifest, shard: ManifestShard) -> list[tuple[Mapping[str, Any], ShardMember | None]]:
     """The (record, picture) pairs of a shard, checked against its entry in the manifest.
 
     Raises:
         BadInputError: the shard is not there, or not what the manifest says.
     """
+    path, named = manifest.tar(shard), f"{manifest.flag} {manifest.path}"
     try:
-        path, num_samples, num_bytes = folder / shard["file"], int(shard["num_samples"]), int(shard["num_bytes"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInputError(f"--shards {manifest}: an entry is not as expected: {error!r}") from error
-    try:
-        if (found_bytes := path.stat().st_size) != num_bytes:
-            raise BadInputError(f"--shards {manifest}: {path} has {found_bytes:,} bytes, not {num_bytes:,}")
         samples = list(_read_tar(path))
     except OSError as error:
-        raise BadInputError(f"--shards {manifest}: {path}: {error.strerror or error}") from error
+        raise BadInputError(f"{named}: {path}: {error.strerror or error}") from error
     except (tarfile.TarError, ValueError, KeyError) as error:
-        raise BadInputError(f"--shards {manifest}: {path} cannot be read as a shard: {error}") from error
-    if len(samples) != num_samples:
-        raise BadInputError(
-            f"--shards {manifest}: {path} holds {len(samples):,} samples, its manifest says {num_samples:,}"
-        )
+        raise BadInputError(f"{named}: {path} cannot be read as a shard: {error}") from error
+    if len(samples) != shard.num_samples:
+        raise BadInputError(f"{named}: {path} holds {len(samples):,} samples, its manifest says {shard.num_samples:,}")
     return samples
 
 

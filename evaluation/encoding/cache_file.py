@@ -1,11 +1,11 @@
 """Files of a cache: complete or absent, and never needed. No torch."""
 
 import logging
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from taxonomy.whole_file import reason_of, whole_file
 
 _LOG = logging.getLogger(__name__)
 
@@ -19,16 +19,10 @@ def write_cache(path: Path, write: Callable[[BinaryIO], object]) -> bool:
         path: its folder is made.
         write: puts the content into an open file.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with whole_file(path, on_disk=False) as file:
             write(file)
-        temporary.replace(path)
     except OSError as error:
-        _LOG.warning("cannot write %s (%s): what belongs there is not kept for the next run", path, error.strerror)
+        _LOG.warning("cannot write %s (%s): what belongs there is not kept for the next run", path, reason_of(error))
         return False
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
     return True

@@ -18,6 +18,7 @@ from evaluation.distributed import ALONE, Share
 from evaluation.encoding.encoder import Encoder
 from evaluation.encoding.feature_cache import CachedFeatures, Unreadable, features_key, read_features, write_features
 from evaluation.encoding.features import Features
+from evaluation.encoding.forward_passes import encode_in_passes
 from evaluation.encoding.picture_batches import Source, picture_batches
 from evaluation.encoding.picture_progress import counted
 
@@ -30,8 +31,8 @@ class EncodeOptions:
     """How pictures are worked off; nothing of it changes the embeddings by more than rounding.
 
     Attributes:
-        batch_size: pictures of one forward pass.
-        num_workers: processes that decode; 0 decodes in this one.
+        batch_size: pictures of one forward pass; on the CPU of several small ones.
+        num_workers: processes that decode; 0: threads of this one.
         cache_dir: of the whole run; embeddings lie in `features/` of it. None keeps nothing.
         worker_init: called in each worker process with its number.
     """
@@ -111,7 +112,7 @@ def _encode_all(
     for batch in counted(batches, len(numbers), progress if share.rank == 0 else None):
         unreadable += batch.unreadable
         if batch.index_N:
-            batch_ND = encoder.encode_images(batch.image_NSSC).float().cpu()
+            batch_ND = encode_in_passes(encoder, batch.image_NSSC)
             if image_ND is None:
                 image_ND = torch.zeros(len(sources), batch_ND.shape[1])
             image_ND[torch.tensor(batch.index_N)] = batch_ND

@@ -1,4 +1,4 @@
-"""A benchmark's rows -> decoded pictures in batches, by worker processes, with a reason for each that is unreadable.
+"""A benchmark's rows -> decoded pictures in batches, by threads or processes, with a reason for each unreadable one.
 
 Shapes: N pictures of a batch, S x S pixels.
 """
@@ -6,8 +6,9 @@ Shapes: N pictures of a batch, S x S pixels.
 import errno
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from PIL import UnidentifiedImageError
 from torch.utils.data import DataLoader, Dataset
 
+from evaluation.encoding.fast_pictures import fast_picture
 from evaluation.encoding.pictures import eval_picture
 from evaluation.encoding.preprocess import Preprocess
 from evaluation.errors import UnreadableImageError
@@ -25,6 +27,10 @@ Source = Path | Callable[[], bytes]
 
 _LASTING = frozenset({errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR})
 """Errors on opening that say something of the file; others may pass, and a picture must not be left out for them."""
+
+
+_MOST_THREADS = 8
+"""Of a process: more would wait for Python's lock, and each holds a whole picture."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +61,23 @@ def picture_batches(
     Args:
         sources: of all pictures.
         numbers: those of this rank.
-        preprocess: size, interpolation and resize mode.
+        preprocess: which pixels.
         batch_size: pictures of a batch, readable or not.
-        num_workers: processes that decode; 0 decodes in this one.
+        num_workers: processes that decode; 0: threads of this one, when a batch is asked for.
         worker_init: called in each of these with its number.
 
     Raises:
         TaxaflowError: a reader failed altogether, as one whose shard is lost, or a file could not be read just now.
     """
+    if not num_workers:
+        parts = (numbers[start : start + batch_size] for start in range(0, len(numbers), batch_size))
+        yield from _in_threads(([(number, sources[number]) for number in part] for part in parts), preprocess)
+        return
     loader = DataLoader(
         _Decoded(sources, numbers, preprocess),
         batch_size=batch_size,
         num_workers=num_workers,
-        worker_init_fn=worker_init if num_workers else None,
+        worker_init_fn=worker_init,
         collate_fn=_collate,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # else the loader takes its seed from torch's own generator
@@ -77,17 +87,20 @@ def picture_batches(
 
 def streamed_batches(
     batches: Iterable[Sequence[tuple[int, Source]]], preprocess: Preprocess, num_workers: int = 0
-) -> Iterator[PictureBatch]:
+) -> Generator[PictureBatch, None, None]:
     """As picture_batches, of batches that are taken one by one, a few ahead of the pictures that come.
 
     Args:
         batches: of numbered sources; one may be empty.
-        preprocess: size, interpolation and resize mode.
-        num_workers: processes that decode; 0 decodes in this one.
+        preprocess: which pixels.
+        num_workers: as in picture_batches.
 
     Raises:
         TaxaflowError: as picture_batches.
     """
+    if not num_workers:
+        yield from _in_threads(batches, preprocess)
+        return
     loader = DataLoader(
         _DecodedSources(preprocess),
         batch_sampler=batches,  # pyright: ignore[reportArgumentType]  # whatever it yields is passed to the dataset
@@ -99,8 +112,16 @@ def streamed_batches(
     yield from _checked(loader)
 
 
-def _checked(loader: DataLoader) -> Iterator[PictureBatch]:
-    for image_NSSC, index_N, unreadable, error in loader:
+def _in_threads(batches: Iterable[Sequence[tuple[int, Source]]], how: Preprocess) -> Iterator[PictureBatch]:
+    """The batches, each decoded by as many threads as torch would take, which idle meanwhile: no cores to fight for."""
+    with ThreadPoolExecutor(min(torch.get_num_threads(), _MOST_THREADS), thread_name_prefix="decode") as pool:
+        samples = (pool.map(lambda numbered: _decoded(numbered[0], numbered[1], how), some) for some in batches)
+        for batch in _checked(_collate(list(one)) for one in samples):
+            yield replace(batch, image_NSSC=batch.image_NSSC.pin_memory()) if torch.cuda.is_available() else batch
+
+
+def _checked(made: Iterable["_Made"]) -> Iterator[PictureBatch]:
+    for image_NSSC, index_N, unreadable, error in made:
         if error is not None:
             raise error
         yield PictureBatch(image_NSSC, index_N, unreadable)
@@ -108,6 +129,9 @@ def _checked(loader: DataLoader) -> Iterator[PictureBatch]:
 
 _Sample = tuple[int, np.ndarray | str | TaxaflowError]
 """Number and pixels, or why there are none, or what stops the run."""
+
+_Made = tuple[torch.Tensor, list[int], list[tuple[int, str]], TaxaflowError | None]
+"""A batch, or what stops the run."""
 
 
 class _Decoded(Dataset):
@@ -139,7 +163,8 @@ def _decoded(number: int, source: Source, how: Preprocess) -> _Sample:
         encoded = _read(source)
         if not encoded:
             return number, "empty file"
-        return number, eval_picture(encoded, how.image_size, how.interpolation, how.resize_mode)
+        picture = fast_picture if how.fast_pixels else eval_picture
+        return number, picture(encoded, how.image_size, how.interpolation, how.resize_mode)
     except (UnreadableImageError, OSError) as error:
         return number, reason_of(error)
     except TaxaflowError as error:
@@ -179,9 +204,7 @@ def reason_of(error: BaseException) -> str:
     return text.splitlines()[0] if text else type(cause).__name__
 
 
-def _collate(
-    samples: list[_Sample],
-) -> tuple[torch.Tensor, list[int], list[tuple[int, str]], TaxaflowError | None]:
+def _collate(samples: list[_Sample]) -> _Made:
     readable = [(number, made) for number, made in samples if isinstance(made, np.ndarray)]
     pixels_NSSC = np.stack([pixels for _, pixels in readable]) if readable else np.zeros((0, 1, 1, 3), np.uint8)
     unreadable = [(number, made) for number, made in samples if isinstance(made, str)]

@@ -35,25 +35,31 @@ def eval_picture(
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as picture:
-            fitted = _fit(picture, size, _FILTERS[interpolation], resize_mode)
-            return np.array(fitted.convert("RGB"))
+            fitted = picture.resize(fitted_size(*picture.size, size, resize_mode), _FILTERS[interpolation])
+            return np.array(_centre(fitted, size).convert("RGB"))
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
         # Pillow's plugins raise SyntaxError and ValueError for headers that make no sense
         name = f"{len(source)} bytes" if isinstance(source, bytes) else str(source)
         raise UnreadableImageError(f"{name}: {error}") from error
 
 
-def _fit(picture: Image.Image, size: int, filter_: Image.Resampling, resize_mode: str) -> Image.Image:
-    width, height = picture.size
+def fitted_size(width: int, height: int, size: int, resize_mode: str) -> tuple[int, int]:
+    """Width and height that a picture is resized to, before it is cut or padded to the square; one may be 0.
+
+    Args:
+        width: of the picture, px.
+        height: of the picture, px.
+        size: side of the square.
+        resize_mode: "shortest", "squash" or "longest".
+    """
     if resize_mode == "squash":
-        return picture.resize((size, size), filter_)
+        return size, size
     if resize_mode == "longest":
         ratio = max(width, height) / size
-        return _centre(picture.resize((round(width / ratio), round(height / ratio)), filter_), size)
-    short = min(width, height)
+        return round(width / ratio), round(height / ratio)
     # torchvision rounds the long side down
-    long = int(size * max(width, height) / short)
-    return _centre(picture.resize((size, long) if width <= height else (long, size), filter_), size)
+    long = int(size * max(width, height) / min(width, height))
+    return (size, long) if width <= height else (long, size)
 
 
 def _centre(picture: Image.Image, size: int) -> Image.Image:

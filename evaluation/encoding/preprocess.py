@@ -15,6 +15,7 @@ class Preprocess:
         interpolation: "bicubic" or "bilinear".
         resize_mode: "shortest" (then centre crop), "squash" or "longest" (then padding).
         image_mean, image_std: per channel, of pixels in [0, 1].
+        fast_pixels: pixels of `fast_picture`, which are nearly those of `eval_picture`.
     """
 
     image_size: int
@@ -22,6 +23,7 @@ class Preprocess:
     resize_mode: str
     image_mean: tuple[float, ...]
     image_std: tuple[float, ...]
+    fast_pixels: bool = False
 
     def __post_init__(self):
         check_pixels(self.image_size, self.interpolation, self.resize_mode)
@@ -35,11 +37,12 @@ class Preprocess:
         return cls(facts.image_size, facts.interpolation, facts.resize_mode, facts.image_mean, facts.image_std)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able; of it `Preprocess(**...)` makes an equal one."""
-        return {
+        """JSON-able; of it `Preprocess(**...)` makes an equal one. Exact pixels go without saying."""
+        exact = {
             "image_size": self.image_size,
             "interpolation": self.interpolation,
             "resize_mode": self.resize_mode,
             "image_mean": list(self.image_mean),
             "image_std": list(self.image_std),
         }
+        return exact | ({"fast_pixels": True} if self.fast_pixels else {})

@@ -16,7 +16,7 @@ from evaluation.report.columns import Column, columns_of, find_column, rows_of
 from evaluation.report.page_data import MAX_CLASSES, as_script_data, script_data
 from evaluation.report.summaries import pairs_against
 from evaluation.results.result import read_results
-from evaluation.results.whole_file import write_whole
+from taxonomy.whole_file import write_whole
 
 FILE_NAME = "report.html"
 _TEMPLATE = "page.html.jinja"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.results.whole_file import write_whole
 from evaluation.scoring.predictions import Predictions
 from taxonomy.errors import BadInputError
+from taxonomy.whole_file import write_whole
 
 _ARRAYS = {"row_N": np.int64, "class_N": np.int64, "guess_NK": np.int64, "score_NK": np.float32}
 _ARRAYS |= {"confidence_N": np.float32, "num_near_ties": np.int64}

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation.results.whole_file import sync
 from taxonomy.errors import BadInputError, WorkFailedError
+from taxonomy.whole_file import sync
 
 FILE_NAME = "results.jsonl"
 _METRICS = ("top1", "top5")

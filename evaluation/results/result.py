@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from evaluation.results.schema_check import first_problem
-from evaluation.results.whole_file import write_whole
 from taxonomy.errors import BadInputError
+from taxonomy.whole_file import write_whole
 
 _LOG = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from evaluation.results.result import name_in_files
-from evaluation.results.whole_file import write_whole
 from evaluation.scoring.predictions import Predictions
+from taxonomy.whole_file import write_whole
 
 MAX_PAIRS = 12
 """Most frequent confusions that get pictures."""

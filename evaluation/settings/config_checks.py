@@ -45,18 +45,27 @@ def check_together(config: EvalConfig) -> None:
         BadInputError: no model or nothing to evaluate it on is named, or two settings contradict each other.
     """
     choose(config.model, config.pretrained, config.resume, config.baseline)
-    if not any(getattr(config, name) for name in DATA_FIELDS):
+    if not config.has_benchmarks:
         raise BadInputError(f"nothing to evaluate: give at least one of {', '.join(map(flag_of, DATA_FIELDS))}")
     needed = {"label_column": "csv", "ds_filter": "birds"}
     for name, other in needed.items():
         if getattr(config, name) is not None and getattr(config, other) is None:
             raise BadInputError(f"{flag_of(name)} {getattr(config, name)}: goes with {flag_of(other)} only")
-    if config.force and config.activation is None:
-        raise BadInputError("--force: goes with --activation only, which it lets contradict the weights")
-    check_device(config.device)
+    check_model(config.activation, config.force, config.device)
     if config.cache_dir is not None and not config.cache:
         raise BadInputError(f"--cache-dir {config.cache_dir} and --no-cache contradict each other: drop one of them")
     _check_name(config.name)
+
+
+def check_model(activation: str | None, force: bool, device: str | None) -> None:
+    """Check what the flags of a model must agree on.
+
+    Raises:
+        BadInputError: --force without what it is for, or a device that cannot be.
+    """
+    if force and activation is None:
+        raise BadInputError("--force: goes with --activation only, which it lets contradict the weights")
+    check_device(device)
 
 
 def check_device(device: str | None) -> None:

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 from evaluation.loading.activation import ACTIVATIONS
 from evaluation.settings.baselines import ModelChoice, choose
-from evaluation.settings.config import PRECISIONS
-from evaluation.settings.config_checks import check_device
-from evaluation.settings.option import flag_of, option, options
-from taxonomy.errors import BadInputError
+from evaluation.settings.config_checks import check_model
+from evaluation.settings.option import Settings, option
 
 if TYPE_CHECKING:
     import torch
@@ -18,11 +16,13 @@ if TYPE_CHECKING:
     from evaluation.encoding.encoder import OpenClipEncoder
     from evaluation.model import ModelRequest
 
+PRECISIONS = ("fp32", "amp_bf16", "amp", "amp_bfloat16", "bf16", "fp16")
+
 _MODEL = "Model"
 
 
 @dataclass(frozen=True)
-class ModelSettings:
+class ModelSettings(Settings):
     """Which model, checked when it is made; configs of commands inherit it and add their own fields."""
 
     model: str | None = option(
@@ -56,12 +56,9 @@ class ModelSettings:
         Raises:
             BadInputError: a value is not allowed; names its flag.
         """
-        for name, one in options(type(self)).items():
-            object.__setattr__(self, name, one.checked(flag_of(name), getattr(self, name)))
+        super().__post_init__()
         self.choice  # noqa: B018  # refused here if it names no model, or two
-        if self.force and self.activation is None:
-            raise BadInputError("--force: goes with --activation only, which it lets contradict the weights")
-        check_device(self.device)
+        check_model(self.activation, self.force, self.device)
 
     @property
     def choice(self) -> ModelChoice:

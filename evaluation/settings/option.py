@@ -1,6 +1,6 @@
-"""A setting of the evaluation: its help, and which values are allowed. The flags are made from these.
+"""A setting of a command: its help, and which values are allowed. The flags are made from these.
 
-Fields of EvalConfig (evaluation/settings/config.py) carry them in their metadata.
+Fields of configs, which are `Settings`, carry them in their metadata.
 """
 
 import dataclasses
@@ -85,6 +85,29 @@ class Option:
 def option(help_text: str, default: Any, kind: type = str, group: str = "", **more: Any) -> Any:
     """A field of a config with its option; see Option for what `more` can say."""
     return dataclasses.field(default=default, metadata={"option": Option(help_text, kind, group, **more)})
+
+
+def option_of(config_class: type, name: str, **changes: Any) -> Any:
+    """The field of another config with its default and option; `changes` replace what Option says, or the `default`."""
+    field = config_class.__dataclass_fields__[name]  # pyright: ignore[reportAttributeAccessIssue]
+    default = changes.pop("default", field.default)
+    return dataclasses.field(
+        default=default, metadata={"option": dataclasses.replace(field.metadata["option"], **changes)}
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a command, each a field made by `option`, checked when they are made; configs inherit it."""
+
+    def __post_init__(self) -> None:
+        """Check every value of the config.
+
+        Raises:
+            BadInputError: a value is not allowed; names its flag.
+        """
+        for name, one in options(type(self)).items():
+            object.__setattr__(self, name, one.checked(flag_of(name), getattr(self, name)))
 
 
 def options(config_class: type) -> dict[str, Option]:

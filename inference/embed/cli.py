@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from evaluation.cli import set_up_logging
 from inference.embed.config import EmbedConfig, load
+from inference.idle_threads import let_idle_threads_sleep
 from taxonomy.ending import ending
 from taxonomy.needed import needed
 
@@ -13,6 +14,7 @@ def main(arguments: Sequence[str]) -> None:
     with ending(debug="--debug" in arguments):
         config = load(arguments)
         set_up_logging(config.debug)
+        let_idle_threads_sleep()
         _embed(config)
 
 

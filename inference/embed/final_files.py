@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 
 from evaluation.results.whole_file import sync
-from inference.embed.out_folder import FAILURES, KEYS_FILE, NPY_FILE
+from inference.embed.out_folder import FAILURES, KEYS_FILE, NPY_FILE, About
 from inference.embed.parts import Parts
 from taxonomy.errors import WorkFailedError
 
@@ -56,6 +56,15 @@ def write_npy(folder: Path, parts: Parts, rows_of: Mapping[int, int]) -> None:
         raise WorkFailedError(f"{error}; run the same command again") from error
 
 
+def is_whole_npy(folder: Path, about: About) -> bool:
+    """Whether embeddings.npy is there with all that about.json says; its numbers are not looked at."""
+    try:
+        row_ND = np.lib.format.open_memmap(folder / NPY_FILE, mode="r")
+    except (OSError, ValueError, EOFError):
+        return False
+    return row_ND.shape == (about.num_embedded, about.embed_dim) and row_ND.dtype == about.dtype
+
+
 @contextmanager
 def _whole(path: Path) -> Iterator[IO[bytes]]:
     """A file that is under its name when the block ends, or as it was before."""
@@ -74,6 +83,7 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _csv_line(values: Iterable[str]) -> bytes:
+    r"""One line, which ends in \n; a value with `\r` in it is quoted too, as readers end lines there."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue().encode()
+    csv.writer(text, lineterminator="\r\n").writerow(values)
+    return text.getvalue().removesuffix("\r\n").encode() + b"\n"

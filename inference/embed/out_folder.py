@@ -4,8 +4,8 @@ about.json is written before the first part and again when all is done. What dif
 holds embeddings of two models or two lists of pictures.
 """
 
-import fcntl
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.results.whole_file import write_whole
 from inference.embed.config import PARQUET, EmbedConfig
-from taxonomy.errors import BadInputError, WorkFailedError
+from inference.sole_writer import sole_writer
+from taxonomy.errors import BadInputError
 
 if TYPE_CHECKING:
     from evaluation.encoding.encoder import OpenClipEncoder
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 ABOUT, FAILURES = "about.json", "failures.csv"
 EMBEDDINGS, NPY_FILE, KEYS_FILE, NPY_PARTS = "embeddings", "embeddings.npy", "keys.csv", ".parts"
+
+_FILES, _PARTS = "|".join(map(re.escape, (ABOUT, FAILURES, NPY_FILE, KEYS_FILE))), r"part-\d+\.parquet"
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,9 @@ def _other_model(found: About, wanted: About) -> str | None:
         )
     if found.variant != wanted.variant:
         return f"by {found.variant}, not {wanted.variant}"
+    found_fast, wanted_fast = ((one.preprocess or {}).get("fast_pixels", False) for one in (found, wanted))
+    if found_fast != wanted_fast:
+        return "made with --fast-pixels" if found_fast else "of exact pixels, not of --fast-pixels"
     if found.preprocess != wanted.preprocess:
         return f"of other pixels: {found.preprocess}, not {wanted.preprocess}"
     return None
@@ -182,17 +188,15 @@ def own_folder(folder: Path) -> Iterator[None]:
         BadInputError: another run is writing there.
         WorkFailedError: it cannot be made or written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("a")
-    except OSError as error:
-        raise WorkFailedError(f"--out {folder}: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, workers do not inherit it
-        except OSError as error:
-            raise BadInputError(f"--out {folder}: another run is writing there; wait for it to end") from error
-        for left in (*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")):
-            with suppress(OSError):
-                left.unlink()
+    with sole_writer(folder):
+        _remove_unfinished(folder)
         yield
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what killed runs of this command left; whatever else is hidden there is somebody's."""
+    for place, ours in ((folder, _FILES), (folder / EMBEDDINGS, _PARTS), (folder / NPY_PARTS, _PARTS)):
+        for left in place.glob(".*.tmp"):
+            if re.fullmatch(rf"\.(?:{ours})\.\d+\.tmp", left.name):
+                with suppress(OSError):
+                    left.unlink()

@@ -14,7 +14,7 @@ from itertools import count, filterfalse
 from evaluation.encoding.encoder import OpenClipEncoder
 from evaluation.settings.baselines import brings_weights
 from inference.embed.config import NPY, EmbedConfig
-from inference.embed.final_files import write_failures, write_npy
+from inference.embed.final_files import is_whole_npy, write_failures, write_npy
 from inference.embed.out_folder import (
     EMBEDDINGS,
     FAILURES,
@@ -46,7 +46,7 @@ def run_embed(config: EmbedConfig, inputs: Inputs) -> About:
     """
     if not brings_weights(config.choice):
         _LOG.warning("--model %s: neither --pretrained nor --resume: its weights are random", config.choice.model)
-    encoder = open_model(config)
+    encoder = open_model(config, config.fast_pixels)
     wanted = about_inputs(config, inputs).with_model(config, encoder)
     with own_folder(config.out_dir):
         about = _go_on(config, wanted)
@@ -74,8 +74,10 @@ def _go_on(config: EmbedConfig, wanted: About) -> About:
 
 def _is_there(config: EmbedConfig, parts: Parts, rows_of: dict[int, int]) -> bool:
     """Whether the results of a complete run still are."""
+    if not (config.out_dir / FAILURES).is_file():
+        return False
     if config.format == NPY:
-        return all((config.out_dir / name).is_file() for name in (NPY_FILE, KEYS_FILE))
+        return (config.out_dir / KEYS_FILE).is_file() and is_whole_npy(config.out_dir, parts.about)
     return sum(map(parts.num_pictures, rows_of)) == parts.about.num_pictures
 
 

@@ -30,11 +30,18 @@ def open_files(words: Sequence[str]) -> Inputs:
         BadInputError: a word is no file and no folder, or there is no picture.
         WorkFailedError: the temporary file cannot be written.
     """
-    walk, digest, listing = Walk(words), hashlib.sha256(), _Listing()
-    for found in walk:
-        listing.add(found)
-        digest.update(json.dumps([found.path, found.size, found.time_ns, found.reason]).encode())
-    listing.finish()
+    walk, digest = Walk(words), hashlib.sha256()
+    try:
+        listing = _Listing()
+        for found in walk:
+            listing.add(found)
+            digest.update(json.dumps([found.path, found.size, found.time_ns, found.reason]).encode())
+        listing.finish()
+    except OSError as error:  # of a temporary file: what is wrong with a picture is a reason
+        reason = error.strerror or error
+        raise WorkFailedError(
+            f"the list of pictures cannot be kept in a temporary file: {reason}; set TMPDIR"
+        ) from error
     if not listing.num_readable:
         listing.close()
         raise BadInputError(_nothing_in(words, walk, listing))
@@ -86,13 +93,8 @@ class _Listing:
             yield Picture(text_of(path), None if reason else Path(path), reason)
 
     def _write(self, data: bytes) -> None:
-        try:
-            while data:
-                data = data[self._file.write(data) :]
-        except OSError as error:
-            raise WorkFailedError(
-                f"{tempfile.gettempdir()}: the list of pictures cannot be written: {error.strerror}; set TMPDIR"
-            ) from error
+        while data:
+            data = data[self._file.write(data) :]
 
     def _lines(self) -> Iterator[bytes]:
         """Of a reader of its own, so that several may go through it at once."""

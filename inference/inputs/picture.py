@@ -1,6 +1,7 @@
 """What the commands that look at pictures work through: one picture after the other, however many there are."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,17 @@ class Inputs:
         return self.pictures()
 
 
+_ESCAPE = re.compile(rb"\\x[0-9a-f]{2}")
+
+
 def text_of(path: str | Path) -> str:
-    r"""A path as text that can be written anywhere: a byte that is no UTF-8 becomes `\xe9`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    r"""A path as text that can be written anywhere, no two paths alike: a byte that is no UTF-8 becomes `\xe9`.
+
+    Only in such a path, and in one that has these four characters itself, `\` becomes `\\`.
+    """
+    name = os.fsencode(path)
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        return name.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+    return text.replace("\\", "\\\\") if _ESCAPE.search(name) else text

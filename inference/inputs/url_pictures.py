@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.results.whole_file import write_whole
 from inference.inputs.picture import Inputs, Picture
 from taxonomy.errors import BadInputError
 from taxonomy.needed import needed
+from taxonomy.whole_file import write_whole
 
 if TYPE_CHECKING:
     from spark_jobs.fetch_config import FetchConfig
 
-_TABLE = "urls.csv"
-"""What a text file of URLs becomes for the downloader, in the folder of the photos."""
+_TABLE = ".urls.csv"
+"""What a text file of URLs becomes for the downloader, in the folder of the photos; hidden, as people have such lists
+there too."""
 
 _URL = re.compile(r"https?://[^/\s]", re.IGNORECASE)
 _OK = "ok"

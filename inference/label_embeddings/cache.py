@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluation.encoding.cache_file import write_cache
-from evaluation.results.whole_file import write_whole
 from inference.label_embeddings.vector_file import map_vectors, write_vectors
 from inference.labels.labels import Labels
 from inference.leftovers import sweep
 from inference.predict.config import ABOUT_FILE
 from taxonomy.errors import WorkFailedError
+from taxonomy.whole_file import write_whole
 
 if TYPE_CHECKING:
     from evaluation.encoding.encoder import OpenClipEncoder

@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from evaluation.results.whole_file import sync, write_whole
 from inference.label_embeddings.bar import label_bar
 from inference.label_embeddings.cache import (
     DAMAGED,
@@ -34,6 +33,7 @@ from inference.labels.labels import COMMON_NAME, LABELS_FILE, Labels, read_label
 from inference.leftovers import leftovers, sweep
 from inference.predict.config import ABOUT_FILE
 from taxonomy.errors import BadInputError, WorkFailedError
+from taxonomy.whole_file import sync, write_whole
 
 __all__ = [
     "LabelEmbeddings",

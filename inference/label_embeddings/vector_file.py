@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.results.whole_file import sync
+from taxonomy.whole_file import sync
 
 BLOCK_ROWS = 65_536
 """Rows of one sum."""

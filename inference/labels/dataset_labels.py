@@ -3,13 +3,12 @@
 Shapes: C labels.
 """
 
-import json
 from collections import Counter
 from pathlib import Path
 
 from evaluation.benchmarks.benchmark import SCIENTIFIC_NAME, Benchmark
 from evaluation.benchmarks.shards import open_shards
-from taxonomy.errors import BadInputError
+from taxonomy.manifest import read_manifest
 from taxonomy.ranks import RANKS, clean
 
 SUFFIX = ".json"
@@ -26,20 +25,10 @@ def dataset_taxa(manifest: Path) -> dict[str, Taxon]:
         BadInputError: the manifest or its shards cannot be used.
     """
     votes: dict[str, Counter[Taxon]] = {}
-    for split in _splits(manifest):
-        for name, taxon in _taxa(open_shards(manifest, split)):
+    for split in read_manifest(manifest, "--labels").splits:
+        for name, taxon in _taxa(open_shards(manifest, split, "--labels")):
             votes.setdefault(name, Counter())[taxon] += 1
     return {name: max(votes[name], key=votes[name].__getitem__) for name in sorted(votes)}
-
-
-def _splits(manifest: Path) -> list[str]:
-    try:
-        splits = json.loads(manifest.read_bytes())["splits"]
-        return [split for split, shards in splits.items() if shards]
-    except OSError as error:
-        raise BadInputError(f"{manifest}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInputError(f"{manifest}: no list of labels and no dataset's manifest.json") from error
 
 
 def _taxa(dataset: Benchmark) -> list[tuple[str, Taxon]]:

@@ -5,16 +5,16 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO
 
-from evaluation.results.whole_file import sync
 from inference.leftovers import sweep
 from inference.predict.rows import COLUMNS, REAL, WHOLE, Row
 from taxonomy.errors import WorkFailedError
+from taxonomy.whole_file import reason_of, whole_file
 
 Write = Callable[[Sequence[Row]], None]
 """Takes some rows."""
@@ -47,23 +47,15 @@ def row_file(path: Path | None, format_: str) -> Iterator[Write]:
 @contextmanager
 def _whole(path: Path, is_text: bool) -> Iterator[IO]:
     """A file that takes its name when the block ends without an error; what killed runs left of it is removed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _said(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path.parent, "tmp", path.name)
-        file = temporary.open("w", encoding="utf-8", newline="") if is_text else temporary.open("wb")
-    try:
+    with ExitStack() as stack:
+        with _said(path):
+            sweep(path.parent, "tmp", path.name)
+            binary = stack.enter_context(whole_file(path))
+            file = TextIOWrapper(binary, encoding="utf-8", newline="") if is_text else binary
         yield file
         with _said(path):
-            file.close()
-            sync(temporary)
-            temporary.replace(path)
-            sync(path.parent)
-    finally:
-        with suppress(OSError):  # what could not be written was said
-            file.close()
-        with suppress(OSError):
-            temporary.unlink()
+            file.flush()
+            stack.close()
 
 
 def _checked(path: Path, write: Write, rows: Sequence[Row]) -> None:
@@ -77,7 +69,7 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WorkFailedError(f"cannot write {path}: {error.strerror or error}") from error
+        raise WorkFailedError(f"cannot write {path}: {reason_of(error)}") from error
 
 
 @contextmanager

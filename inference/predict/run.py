@@ -26,7 +26,7 @@ def run(config: PredictConfig, question: OpenQuestion) -> None:
         BadInputError: the model cannot be used, or the embeddings of the labels are another model's.
         WorkFailedError: not one picture could be read, or the output could not be written.
     """
-    encoder = open_model(config)
+    encoder = open_model(config, config.fast_pixels)
     scale = _scale(config, encoder)
     labels = _embeddings(config, question, encoder)
     groups = question.labels.groups

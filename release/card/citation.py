@@ -3,8 +3,9 @@
 from importlib import metadata
 from typing import Any
 
-from release.card.card_facts import Reference, RunRecord
+from release.card.card_facts import Reference
 from release.card.recipe import PUBLISHED
+from release.card.run_facts import RunRecord
 
 BIOTROVE = Reference(
     title="BioTrove: A Large Curated Image Dataset Enabling AI for Biodiversity",

@@ -6,10 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from evaluation.loading.facts import ModelFacts
-from release.card.card_facts import CardFacts, DataRecord, Interpolated, Measured, RunRecord, read_facts
+from release.card.card_facts import CardFacts, Interpolated, read_facts
 from release.card.citation import references, software
 from release.card.data import SeenNames, read_data
+from release.card.data_facts import DataRecord
+from release.card.result_facts import Measured
 from release.card.results import in_order, key_of, pictures_of, read_measured
+from release.card.run_facts import RunRecord
 from release.card.run_record import read_run, train_manifest
 from release.card.words import one_line, text_without_folders, without_folders
 from taxonomy.errors import BadInputError

@@ -1,6 +1,5 @@
 """What a model learnt from: its dataset's manifest, and the licences in the records beside the pictures. No torch."""
 
-import hashlib
 import json
 import sys
 import tarfile
@@ -14,11 +13,13 @@ from rich.console import Console
 from rich.progress import track
 
 from evaluation.benchmarks.benchmark import NINE_LEVELS
-from release.card.card_facts import TRAIN, DataRecord, LicenceCount, RunRecord, SplitRecord
+from release.card.data_facts import TRAIN, DataRecord, LicenceCount, SplitRecord
+from release.card.run_facts import RunRecord
 from release.card.words import one_line
 from taxonomy.errors import BadInputError
+from taxonomy.manifest import Manifest, dataset_folder, read_manifest, shards_sha256
 from taxonomy.ranks import clean
-from taxonomy.shards import MANIFEST_VERSION, SPLITS
+from taxonomy.shards import SPLITS, ManifestShard
 
 SeenNames = Mapping[str, frozenset[str]]
 """Level (scientific_name, genus, ...) -> its names in the training split."""
@@ -54,11 +55,11 @@ class _Tally:
         return 1
 
 
-def read_data(manifest: Path, run: RunRecord | None, count: bool = True) -> tuple[DataRecord, SeenNames]:
+def read_data(path: Path, run: RunRecord | None, count: bool = True) -> tuple[DataRecord, SeenNames]:
     """The dataset of a manifest, and which names its training split holds.
 
     Args:
-        manifest: the dataset's manifest.json, or one of its immutable copies below `manifests/`. Of a dataset that has
+        path: the dataset's manifest.json, or one of its immutable copies below `manifests/`. Of a dataset that has
             grown since, the copy that lists the shards of the run is taken.
         run: the training, to check that it was on these shards.
         count: read the records in all shards; without it licences and species stay unknown.
@@ -67,18 +68,16 @@ def read_data(manifest: Path, run: RunRecord | None, count: bool = True) -> tupl
         BadInputError: it cannot be used, its shards are not as it says, or the run was trained on others.
     """
     expected = run.data_sha256 if run else None
-    manifest, content = _matching(manifest, expected)
-    folder = manifest.parent.parent if manifest.parent.name == "manifests" else manifest.parent
-    splits = {name: _listed(manifest, content, name) for name in SPLITS}
-    splits = {name: shards for name, shards in splits.items() if shards}
-    tallies = _counted(manifest, folder, splits) if count else {}
-    trained_on = None if expected is None else _shards_sha256(splits.get(TRAIN, ())) == expected
+    manifest = _matching(path, expected)
+    splits = {name: manifest.shards(name) for name in SPLITS if manifest.listed.get(name)}
+    tallies = _counted(manifest, splits) if count else {}
+    trained_on = None if expected is None else shards_sha256(splits.get(TRAIN, ())) == expected
     record = DataRecord(
-        dataset=one_line(str(content.get("dataset"))),
-        rendition=one_line(str(content.get("rendition"))),
-        layout=one_line(str(content.get("layout"))),
-        tables=_versions(content),
-        manifest_sha256=hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        dataset=one_line(manifest.facts.dataset),
+        rendition=one_line(manifest.facts.rendition),
+        layout=one_line(manifest.facts.layout),
+        tables={one_line(name): version for name, version in sorted(manifest.facts.tables.items())},
+        manifest_sha256=manifest.sha256,
         is_trained_on=trained_on,
         splits=tuple(_split(name, shards, tallies.get(name)) for name, shards in splits.items()),
         licences=_licences(tallies) if count else None,
@@ -87,88 +86,49 @@ def read_data(manifest: Path, run: RunRecord | None, count: bool = True) -> tupl
     return record, {level: frozenset(found) for level, found in names.items()}
 
 
-def _matching(manifest: Path, expected: str | None) -> tuple[Path, Mapping[str, Any]]:
+def _matching(path: Path, expected: str | None) -> Manifest:
     """The manifest, or the copy of it that lists the training shards expected.
 
     Raises:
         BadInputError: it cannot be read, or none does.
     """
-    content = _read(manifest)
-    if expected is None or _shards_sha256(_listed(manifest, content, TRAIN)) == expected:
-        return manifest, content
-    copies = manifest.parent if manifest.parent.name == "manifests" else manifest.parent / "manifests"
-    for copy in sorted(copies.glob("*.json")):
-        earlier = _read(copy)
-        if _shards_sha256(_listed(copy, earlier, TRAIN)) == expected:
-            return copy, earlier
+    copies = dataset_folder(path) / "manifests"
+    for place in (path, *sorted(copies.glob("*.json"))):
+        manifest = read_manifest(place, "--data")
+        listed = manifest.shards(TRAIN) if manifest.listed.get(TRAIN) else ()
+        if expected is None or shards_sha256(listed) == expected:
+            return manifest
     raise BadInputError(
-        f"--data {manifest}: lists other shards than the model was trained on; give the manifest of that training, "
+        f"--data {path}: lists other shards than the model was trained on; give the manifest of that training, "
         f"one of those in {copies} if they were kept"
     )
 
 
-def _read(manifest: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(manifest.read_bytes())
-    except OSError as error:
-        raise BadInputError(f"--data {manifest}: {error.strerror}; give a dataset's manifest.json") from error
-    except (ValueError, RecursionError) as error:
-        raise BadInputError(f"--data {manifest} is not JSON: {error}; give a dataset's manifest.json") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != MANIFEST_VERSION:
-        raise BadInputError(f"--data {manifest}: schema_version is {version!r}, {MANIFEST_VERSION} can be read")
-    return content
-
-
-def _listed(manifest: Path, content: Mapping[str, Any], split: str) -> Sequence[Mapping[str, Any]]:
-    """The entries of a split, each with file, sha256, num_samples and num_bytes; empty where it has none."""
-    splits = content.get("splits")
-    shards = splits.get(split, []) if isinstance(splits, dict) else []
-    wanted = {"file": str, "sha256": str, "num_samples": int, "num_bytes": int}
-    for shard in shards if isinstance(shards, list) else [shards]:
-        if not isinstance(shard, dict) or any(type(shard.get(key)) is not kind for key, kind in wanted.items()):
-            raise BadInputError(f"--data {manifest}: an entry of split {split!r} is not as expected: {shard!r:.80}")
-    return shards
-
-
-def _shards_sha256(shards: Sequence[Mapping[str, Any]]) -> str:
-    """What a run's position calls this list of shards. Source: trainer/data/shards_data.py."""
-    return hashlib.sha256("\n".join(shard["sha256"] for shard in shards).encode()).hexdigest()
-
-
-def _versions(content: Mapping[str, Any]) -> dict[str, int]:
-    tables = content.get("tables")
-    tables = tables if isinstance(tables, dict) else {}
-    return {one_line(name): version for name, version in sorted(tables.items()) if type(version) is int}
-
-
-def _split(name: str, shards: Sequence[Mapping[str, Any]], tally: _Tally | None) -> SplitRecord:
+def _split(name: str, shards: Sequence[ManifestShard], tally: _Tally | None) -> SplitRecord:
     return SplitRecord(
         name=name,
-        num_pictures=sum(shard["num_samples"] for shard in shards),
+        num_pictures=sum(shard.num_samples for shard in shards),
         num_species=len(tally.species) if tally else None,
         num_taxa=len(tally.taxa) if tally else None,
-        shards_sha256=_shards_sha256(shards),
-        shards={shard["file"]: shard["sha256"] for shard in shards},
+        shards_sha256=shards_sha256(shards),
+        shards={shard.file: shard.sha256 for shard in shards},
     )
 
 
-def _counted(manifest: Path, folder: Path, splits: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, _Tally]:
+def _counted(manifest: Manifest, splits: Mapping[str, Sequence[ManifestShard]]) -> dict[str, _Tally]:
     tallies = {name: _Tally() for name in splits}
     listed = [(name, shard) for name, shards in splits.items() for shard in shards]
     console = Console(stderr=True)
     for name, shard in track(listed, "licences", console=console, transient=True, disable=not sys.stderr.isatty()):
-        path = folder / shard["file"]
+        path = manifest.tar(shard)
         try:
-            if (found := path.stat().st_size) != shard["num_bytes"]:
-                raise BadInputError(f"--data {manifest}: {path} has {found:,} bytes, not {shard['num_bytes']:,}")
             num_records = sum(map(tallies[name].add, _records(path)))
-            if num_records != shard["num_samples"]:
-                raise ValueError(f"{num_records:,} records, the manifest says {shard['num_samples']:,}")
+            if num_records != shard.num_samples:
+                raise ValueError(f"{num_records:,} records, the manifest says {shard.num_samples:,}")
         except OSError as error:
-            raise BadInputError(f"--data {manifest}: {path}: {error.strerror or error}") from error
+            raise BadInputError(f"--data {manifest.path}: {path}: {error.strerror or error}") from error
         except (tarfile.TarError, ValueError, RecursionError) as error:
-            raise BadInputError(f"--data {manifest}: {path} cannot be read as a shard: {error}") from error
+            raise BadInputError(f"--data {manifest.path}: {path} cannot be read as a shard: {error}") from error
     return tallies
 
 

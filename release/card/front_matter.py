@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from evaluation.loading.facts import HUB
-from release.card.card_facts import CardFacts, Figure, Measured
+from release.card.card_facts import CardFacts
+from release.card.result_facts import Figure, Measured
 from release.card.words import to_yaml
 
 UNKNOWN_LICENCE = "unknown"

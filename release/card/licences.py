@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evaluation.report.words import number, percent
-from release.card.card_facts import TRAIN, DataRecord, LicenceCount
+from release.card.data_facts import TRAIN, DataRecord, LicenceCount
 
 _PUBLIC = re.compile(
     r"(?<![a-z])(?:public[\W_]*domain(?![a-z])|cc[\W_]*(?:0(?!\d|\.\d)|zero(?![a-z]))|pdm?(?![a-z])|pddl(?![a-z]))|"

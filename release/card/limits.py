@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from evaluation.report import words
-from release.card.card_facts import TRAIN, CardFacts, Measured, SplitRecord
+from release.card.card_facts import CardFacts
+from release.card.data_facts import TRAIN, SplitRecord
+from release.card.result_facts import Measured
 
 WIDE_POINTS = 10
 """Of a 95 % interval from end to end, percentage points, above which a card calls it wide."""

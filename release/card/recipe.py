@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from release.card.card_facts import Difference
+from release.card.run_facts import Difference
 from release.card.words import one_line, value_text
 from taxonomy.errors import BadInputError
 from trainer.settings import recipe as recipes

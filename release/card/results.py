@@ -15,8 +15,8 @@ from evaluation.loading.facts import ModelFacts
 from evaluation.protocols import PROTOCOLS
 from evaluation.report.columns import title_of
 from evaluation.results.result import file_name, read_results
-from release.card.card_facts import Figure, Measured, PublishedFigure
 from release.card.data import SeenNames
+from release.card.result_facts import Figure, Measured, PublishedFigure
 from release.card.words import one_line
 from taxonomy.errors import BadInputError
 

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.loading.facts import STATE_FILE, STEP_FOLDER, WEIGHTS_FILE, newest_checkpoint
-from release.card.card_facts import RunRecord, TrainingLog, read_facts
+from release.card.card_facts import read_facts
 from release.card.recipe import from_published, from_recipe, published_recipe, recipe_name, setting_texts
+from release.card.run_facts import RunRecord, TrainingLog
 from release.card.words import one_line
 from taxonomy.errors import BadInputError
-
-__all__ = ["RunRecord", "TrainingLog", "read_run", "train_manifest"]
 
 
 @dataclass(frozen=True)

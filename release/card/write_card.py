@@ -14,11 +14,13 @@ import jinja2
 
 from evaluation.benchmarks.published_figures import SOURCE
 from evaluation.report import words
-from release.card.card_facts import CardFacts, DataRecord, LicenceCount, Measured
+from release.card.card_facts import CardFacts
+from release.card.data_facts import DataRecord, LicenceCount
 from release.card.front_matter import front_matter
 from release.card.licences import statements
 from release.card.limits import limits, name_of
 from release.card.recipe import PUBLISHED
+from release.card.result_facts import Measured
 from release.card.words import Markdown, escaped
 
 _TEMPLATE = "card.md.jinja"

@@ -8,7 +8,7 @@ from pathlib import Path
 from evaluation.loading.activation import ACTIVATIONS
 from evaluation.loading.facts import HUB, LOCAL
 from evaluation.settings.command_line import Command
-from evaluation.settings.option import flag_of, option, options
+from evaluation.settings.option import Settings, option
 from evaluation.settings.path_checks import check_file
 from release.folder.whole_folder import check_out
 from taxonomy.errors import BadInputError
@@ -17,7 +17,7 @@ _MODEL, _PIXELS, _OUT = "Model", "Pictures", "Output"
 
 
 @dataclass(frozen=True)
-class ConvertConfig:
+class ConvertConfig(Settings):
     """One conversion, checked when it is made."""
 
     files: tuple[str, ...] = option("The weights: one .pt, .pth, .bin or .safetensors file.", (), tuple, _MODEL)
@@ -49,8 +49,7 @@ class ConvertConfig:
         Raises:
             BadInputError: a value is not allowed; names its flag.
         """
-        for name, one in options(type(self)).items():
-            object.__setattr__(self, name, one.checked(flag_of(name), getattr(self, name)))
+        super().__post_init__()
         if len(self.files) != 1:
             given = f"{len(self.files)} files: convert one at a time" if self.files else "no file"
             raise BadInputError(f"{given}; taxaflow convert FILE --model NAME --activation NAME --out DIR")

@@ -12,8 +12,9 @@ from evaluation.loading.fingerprint import model_hash
 from evaluation.loading.origin import find_origin
 from evaluation.loading.weights import read_pickled, read_weights
 from evaluation.model import ModelRequest, build_model
-from release.card.card_facts import CardFacts, RunRecord
+from release.card.card_facts import CardFacts
 from release.card.collect import collect_card_facts
+from release.card.run_facts import RunRecord
 from release.card.words import one_line, without_folders
 from release.convert.config import ConvertConfig
 from release.convert.fitting_models import fitting_models

@@ -6,8 +6,9 @@ The token is the client's own matter (HF_TOKEN, or `hf auth login`), as is the h
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,10 +18,12 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.utils import disable_progress_bars
 
 from release.folder.whole_folder import RECORD, read_record
-from taxonomy.errors import BadInputError, WorkFailedError
+from taxonomy.errors import BadInputError, TaxaflowError, WorkFailedError
 
 _HTTP_ERRORS: tuple[type[BaseException], ...] = HfHubHTTPError.__bases__
 """Of the HTTP library that the client uses, which has been another one before: a lost connection is one too."""
+
+_ODD = (LookupError, TypeError, AttributeError, JSONDecodeError)
 
 _TOKEN = "set HF_TOKEN, or run `hf auth login`"
 _REASONS = {
@@ -52,13 +55,17 @@ def check_token(repository: Repository) -> None:
     """Check that there is a token and that the hub takes it, before work is done for a push.
 
     Raises:
-        BadInputError: there is no token.
+        BadInputError: there is no token, or it is none.
         WorkFailedError: the hub does not take it, or cannot be reached.
     """
     with _told(repository):
         token = get_token()
     if token is None:
         raise BadInputError(f"--push {repository.name}: there is no token for the hub: {_TOKEN}")
+    if not (token.isascii() and token.isprintable()):  # the client would refuse it, and show it
+        raise BadInputError(
+            f"--push {repository.name}: the token for the hub holds letters that no token has: {_TOKEN}"
+        )
     with _told(repository):
         _api().whoami()
 
@@ -129,9 +136,18 @@ def _told(repository: Repository) -> Iterator[None]:
     """The client's exceptions as one line."""
     try:
         yield
-    # a part of an upload that failed is a RuntimeError; a card that the hub does not accept, a ValueError
-    except (OSError, RuntimeError, ValueError, *_HTTP_ERRORS) as error:
-        raise WorkFailedError(f"--push {repository.name}: {_reason(error)}") from error
+    except TaxaflowError:
+        raise
+    except Exception as error:  # any: what the client makes of an odd answer has no type of its own
+        raise WorkFailedError(f"--push {repository.name}: {_without_token(_reason(error))}") from error
+
+
+def _without_token(text: str) -> str:
+    """The text where an answer repeats what it was asked with."""
+    with suppress(OSError, ValueError):
+        if token := get_token():
+            return text.replace(token, "<token>")
+    return text
 
 
 def _reason(error: BaseException) -> str:
@@ -146,9 +162,13 @@ def _reason(error: BaseException) -> str:
         return f"{what}{_REASONS.get(code, _first_line(answer))} (HTTP {code})"
     if isinstance(error, _HTTP_ERRORS):
         return f"the hub at {_api().endpoint} cannot be reached: {_first_line(error)}"
+    if isinstance(error, _ODD):
+        return f"the hub at {_api().endpoint} gave an odd answer ({type(error).__name__}: {_first_line(error)})"
     return f"{_first_line(error)}" if chain[-1] is error else f"{_first_line(error)}: {_first_line(chain[-1])}"
 
 
 def _first_line(error: BaseException) -> str:
+    """With what it announces, where it ends in a colon."""
     lines = [line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+    told = " ".join(lines[:2]) if lines and lines[0].endswith(":") else "".join(lines[:1])
+    return told[:200] or type(error).__name__

@@ -6,16 +6,15 @@ Its `taxaflow.json` names every file with its SHA-256: what it does not name bel
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from evaluation.results.whole_file import sync
+from inference.leftovers import leftovers, sweep
 from taxonomy.errors import BadInputError, WorkFailedError
-from trainer.checkpoints.durable import reason_of
+from taxonomy.whole_file import reason_of, sync
 
 RECORD = "taxaflow.json"
 """What the folder was made from, and its files with their checksums."""
@@ -108,7 +107,7 @@ def whole_folder(out: Path, record: Mapping[str, Any]) -> Iterator[Path]:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         _restore(out)
-        _remove_leftovers(out, "tmp")
+        sweep(out.parent, "tmp", out.name)
         temporary.mkdir()
         yield temporary
         _write_record(temporary, record)
@@ -133,7 +132,7 @@ def _put_in_place(temporary: Path, out: Path) -> None:
     replaced = _hidden(out, "old")
     try:
         if out.exists():
-            _remove_leftovers(out, "old")
+            sweep(out.parent, "old", out.name)
             out.rename(replaced)
         temporary.rename(out)
     except BaseException:  # also an interrupt between the two
@@ -142,7 +141,7 @@ def _put_in_place(temporary: Path, out: Path) -> None:
         raise
     sync(out.parent)
     shutil.rmtree(replaced, ignore_errors=True)
-    _remove_leftovers(out, "old")
+    sweep(out.parent, "old", out.name)
 
 
 def _hidden(out: Path, suffix: str) -> Path:
@@ -151,33 +150,11 @@ def _hidden(out: Path, suffix: str) -> Path:
 
 def _restore(out: Path) -> None:
     """Give the name back to a folder that a process put aside and was killed before it put another in its place."""
-    if out.exists() or not out.parent.is_dir():
+    if out.exists():
         return
-    aside = sorted(_leftovers(out, "old"), key=lambda path: path.stat().st_mtime)
+    aside = sorted(leftovers(out.parent, "old", out.name), key=lambda path: path.stat().st_mtime)
     if aside:
         aside[-1].rename(out)
-
-
-def _remove_leftovers(out: Path, suffix: str) -> None:
-    """Clear away what processes that are gone left beside the folder."""
-    for path in _leftovers(out, suffix):
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _leftovers(out: Path, suffix: str) -> list[Path]:
-    name = re.compile(rf"{re.escape('.' + out.name)}\.(\d+)\.{suffix}")
-    found = [(path, name.fullmatch(path.name)) for path in out.parent.iterdir()]
-    return [path for path, match in found if match is not None and not _runs(int(match[1]))]
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return process != os.getpid()
 
 
 def _sha256(path: Path) -> str:

@@ -20,40 +20,13 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from evaluation.loading.facts import HUB, LOCAL, ModelFacts
-from evaluation.loading.fingerprint import model_hash
 from evaluation.loading.origin import CONFIG_FILE
 from evaluation.model import get_tokenizer
-from release.folder.whole_folder import check_out, whole_folder
 from taxonomy.errors import BadInputError, WorkFailedError
-from trainer.checkpoints.durable import reason_of
+from taxonomy.whole_file import reason_of
 
 WEIGHTS_FILE = "open_clip_model.safetensors"
 """What open_clip looks for first, in a folder and on the hub."""
-
-
-def write_folder(model: torch.nn.Module, facts: ModelFacts, out: Path, record: Mapping[str, Any] | None = None) -> None:
-    """Write the folder of a model, whole or not at all; one that taxaflow made before is replaced.
-
-    Args:
-        model: an open_clip model of two towers, on any device.
-        facts: how it is built.
-        out: the folder.
-        record: what else taxaflow.json says, such as `label`; JSON-able, without paths of this machine.
-
-    Raises:
-        BadInputError: `out` holds something else, or the model's text tower cannot be loaded without network.
-        WorkFailedError: it could not be written, as on a full disk. What was there is as it was.
-    """
-    check_out("--out", out)
-    check_can_be_exported(facts)
-    with whole_folder(out, record_of(model, facts) | dict(record or {})) as folder:
-        write_model(model, facts, folder)
-
-
-def record_of(model: torch.nn.Module, facts: ModelFacts) -> dict[str, Any]:
-    """What taxaflow.json says of every model, in the form of `CardFacts`; no paths of this machine."""
-    public = public_facts(facts)
-    return {"label": public.name, "model": public.to_dict(), "model_hash": model_hash(model, facts)}
 
 
 def check_can_be_exported(facts: ModelFacts) -> None:

@@ -18,7 +18,7 @@ INTERPOLATE = Command(
     ),
     epilog="""\
 examples:
-  taxaflow interpolate --from ViT-B-16-start --to demo_output/runs/demo --alphas 0.5 --out averaged
+  taxaflow interpolate --from demo_output/runs/demo/checkpoints/step_000200 --to demo_output/runs/demo --alphas 0.5
   taxaflow interpolate --from openai --model ViT-B-16 --to runs/birds --lifestages --arbor-rare --images-root photos \\
     --shards data/shards/birds/manifest.json --split val --choose-by shards_birds_val --out averaged
 

@@ -19,8 +19,13 @@ from release.folder.whole_folder import check_out
 from taxonomy.errors import BadInputError
 from taxonomy.toml_text import to_toml
 
-RESULTS = "results"
-"""Folder of the result files, below OUT."""
+RESULTS, CACHE = "results", "cache"
+"""Folders of the result files, and of embeddings unless --cache-dir names another, below OUT."""
+
+CONFIG_FILE = "config.toml"
+"""The settings, in OUT."""
+
+_FIRST_LINE = "# Settings of an interpolation, for --config.\n"
 
 _POINTS, _MODEL, _OUTPUT = "Two models and the points between them", "Model", "Output"
 _WITH_FACTS = (".pt", ".safetensors")
@@ -184,27 +189,45 @@ class InterpolateConfig:
         """
         shared = {one.name for one in dataclasses.fields(EvalConfig)} & {one.name for one in dataclasses.fields(self)}
         values = {name: getattr(self, name) for name in shared - {"model", "activation", "force"}}
-        cache = self.cache_dir or (str(self.out_dir / "cache") if self.cache else None)
+        cache = self.cache_dir or (str(self.out_dir / CACHE) if self.cache else None)
         return EvalConfig(**values | {"model": "points", "out": str(self.out_dir / RESULTS), "cache_dir": cache})
 
     def to_toml(self) -> str:
         """The settings as TOML, which --config reads; those left at None or off are not in it."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         kept = {name: value for name, value in values.items() if value != ()}
-        return "# Settings of an interpolation, for --config.\n" + to_toml(kept)
+        return _FIRST_LINE + to_toml(kept)
 
 
 def check_files(config: InterpolateConfig) -> None:
     """Check that files and folders named are there, and that OUT can be written; nothing is opened or made.
 
     Raises:
-        BadInputError: one is missing, or is a file where a folder is meant or the other way round.
+        BadInputError: one is missing, is a file where a folder is meant or the other way round, or would be lost.
     """
     check_can_be_made("--out", config.out_dir)
+    _check_not_replaced(config)
     for folder in config.folders:
         check_out("--out", folder)
     if config.has_benchmarks:
         check_paths(config.evaluation())
+
+
+def _check_not_replaced(config: InterpolateConfig) -> None:
+    """Check that neither a model to average nor settings of somebody else are where something is written."""
+    for flag, place in (("--from", config.from_model), ("--to", config.to_model)):
+        source = Path((place or "").removeprefix(LOCAL)).resolve()
+        for folder in config.folders:
+            if folder.resolve() in (source, *source.parents):
+                raise BadInputError(f"--out {config.out}: {folder} is written anew, and {flag} is there; give another")
+    settings = config.out_dir / CONFIG_FILE
+    if settings.is_file() and not settings.read_bytes().startswith(_FIRST_LINE.encode()):
+        raise BadInputError(f"--out {config.out}: its {CONFIG_FILE} is not of this command; give another folder")
+
+
+def digits(alpha: float) -> str:
+    """The fewest digits that tell an alpha from every other: 0, 0.25, 1."""
+    return repr(alpha).removesuffix(".0")
 
 
 def published_names() -> set[str]:

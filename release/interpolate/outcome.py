@@ -17,7 +17,7 @@ from evaluation.results.predictions_file import predictions_path, read_predictio
 from evaluation.results.result import file_name
 from evaluation.results.whole_file import write_whole
 from release.interpolate.choice import Choice, Line, Point, lines_of
-from release.interpolate.config import InterpolateConfig
+from release.interpolate.config import InterpolateConfig, digits
 from release.interpolate.page import write_page
 from taxonomy.errors import BadInputError
 
@@ -46,7 +46,7 @@ def write_outcome(
     write_whole(config.out_dir / SWEEP_FILE, (json.dumps(sweep, ensure_ascii=False, indent=1) + "\n").encode())
     page = write_page(config.out_dir, sweep)
     print_table(table_of(sweep))
-    print(f"best: alpha {points[choice.number].alpha:g}, {choice.rule} ({words.percent(choice.value)} %)")
+    print(f"best: alpha {digits(points[choice.number].alpha)}, {choice.rule} ({words.percent(choice.value)} %)")
     if choice.flatters:
         print(f"note: {choice.flatters}")
     print_folders([best, results, page])
@@ -117,7 +117,7 @@ def table_of(sweep: Mapping[str, Any]) -> Table:
     table.add_column("")
     for number, point in enumerate(sweep["points"]):
         cells = [_cell(line["top1"][number]) for line in sweep["benchmarks"]]
-        table.add_row(f"{point['alpha']:g}", *cells, "best" if number == sweep["best"]["number"] else "")
+        table.add_row(digits(point["alpha"]), *cells, "best" if number == sweep["best"]["number"] else "")
     return table
 
 

@@ -15,6 +15,7 @@ from evaluation.report import words
 from evaluation.report.figures import NUM_COLOURS
 from evaluation.report.page_data import as_script_data
 from evaluation.results.whole_file import write_whole
+from release.interpolate.config import digits
 
 FILE_NAME = "sweep.html"
 
@@ -38,7 +39,7 @@ def render(sweep: Mapping[str, Any]) -> str:
     lines, best = sweep["benchmarks"], sweep["best"]["number"]
     context = {
         "sweep": sweep,
-        "best": sweep["points"][best],
+        "best_alpha": digits(sweep["points"][best]["alpha"]),
         "best_value": words.percent(sweep["best"]["value"]),
         "colours": [number % NUM_COLOURS for number in range(len(lines))],
         "rows": [_row(sweep, number) for number in range(len(sweep["points"]))],
@@ -51,7 +52,7 @@ def render(sweep: Mapping[str, Any]) -> str:
 def _row(sweep: Mapping[str, Any], number: int) -> dict[str, Any]:
     metrics = [line["top1"][number] for line in sweep["benchmarks"]]
     return {
-        "alpha": f"{sweep['points'][number]['alpha']:g}",
+        "alpha": digits(sweep["points"][number]["alpha"]),
         "hash": sweep["points"][number]["hash"],
         "is_best": number == sweep["best"]["number"],
         "cells": [{"value": words.percent(one["value"]), "interval": words.interval(one)} for one in metrics],
@@ -62,7 +63,7 @@ def _difference(one: Mapping[str, Any]) -> dict[str, Any]:
     top1 = one["top1"]
     return {
         "title": one["benchmark"],
-        "less": f"{one['less_alpha']:g}",
+        "less": digits(one["less_alpha"]),
         "value": words.points(top1["value"]),
         "interval": words.points_interval(top1),
         "p_value": words.probability(one["p_value"]),

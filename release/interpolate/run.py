@@ -23,17 +23,20 @@ from evaluation.report.columns import Record
 from evaluation.results.published_lines import append_line, published_metrics
 from evaluation.results.result import earlier_result
 from evaluation.results.whole_file import write_whole
-from evaluation.run_config import CONFIG_FILE, check_tasks, options_of
+from evaluation.run_config import check_tasks, options_of
 from evaluation.run_options import RunOptions
+from inference.leftovers import sweep
+from inference.sole_writer import sole_writer
 from release.card.card_facts import Interpolated
 from release.card.collect import collect_card_facts
 from release.card.words import without_folders
 from release.folder.released_folder import released_folder
 from release.folder.write_folder import check_can_be_exported
 from release.interpolate.choice import Choice, Point, choose_point, lines_of
-from release.interpolate.config import RESULTS, InterpolateConfig
+from release.interpolate.config import CACHE, CONFIG_FILE, RESULTS, InterpolateConfig, digits
 from release.interpolate.ends import Ends, open_ends
-from release.interpolate.outcome import print_folders, write_outcome
+from release.interpolate.outcome import SWEEP_FILE, print_folders, write_outcome
+from release.interpolate.page import FILE_NAME as PAGE_FILE
 
 
 def run_config(config: InterpolateConfig, benchmarks: Sequence[Benchmark] | None = None) -> list[Point]:
@@ -44,7 +47,8 @@ def run_config(config: InterpolateConfig, benchmarks: Sequence[Benchmark] | None
         benchmarks: what they name, opened; None or empty only writes the points.
 
     Raises:
-        BadInputError: the models cannot be averaged, or the benchmarks not be used; nothing was written.
+        BadInputError: the models cannot be averaged, the benchmarks not be used, or another run is writing there;
+            nothing was written.
         WorkFailedError: a download failed, or something could not be written.
     """
     device = find_device(config.device)
@@ -59,6 +63,27 @@ def run_config(config: InterpolateConfig, benchmarks: Sequence[Benchmark] | None
         _write_config(config)
         print_folders([_save(ends, config, alpha, config.point_dir(alpha)) for alpha in config.points])
         return []
+    with sole_writer(config.out_dir, config.out_dir / RESULTS):
+        _remove_unfinished(config)
+        return _swept(ends, config, benchmarks, options, device)
+
+
+def _remove_unfinished(config: InterpolateConfig) -> None:
+    """Remove what killed runs left under OUT, where it is all ours, and of our files in OUT."""
+    for name in (CONFIG_FILE, SWEEP_FILE, PAGE_FILE):
+        sweep(config.out_dir, "tmp", name)
+    for folder in (config.out_dir / RESULTS, config.out_dir / CACHE):
+        for below in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            sweep(below, "tmp")
+
+
+def _swept(
+    ends: Ends,
+    config: InterpolateConfig,
+    benchmarks: Sequence[Benchmark],
+    options: RunOptions,
+    device: torch.device,
+) -> list[Point]:
     points = []
     for number, alpha in enumerate(config.points):
         _tell(f"point {number + 1} of {len(config.points)}: alpha {alpha}")
@@ -72,7 +97,7 @@ def run_config(config: InterpolateConfig, benchmarks: Sequence[Benchmark] | None
 
 
 def _label(config: InterpolateConfig, alpha: float) -> str:
-    return f"{config.label} alpha {alpha:g}"
+    return f"{config.label} alpha {digits(alpha)}"
 
 
 def _save(ends: Ends, config: InterpolateConfig, alpha: float, folder: Path, choice: Choice | None = None) -> Path:

@@ -1,3 +1,5 @@
+"""The report of the download measurement: who is charged for what, which goals hold, the table."""
+
 import json
 from dataclasses import asdict, replace
 

@@ -1,3 +1,5 @@
+"""Generated metadata: the same rows from a seed, in the published form, damaged as often as told."""
+
 import json
 import unicodedata
 

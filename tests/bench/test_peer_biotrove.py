@@ -1,3 +1,5 @@
+"""The published code beside ours: what it loses is told, and what is no checkout of it is named."""
+
 import numpy as np
 import pandas as pd
 import pytest

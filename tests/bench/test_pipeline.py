@@ -1,3 +1,5 @@
+"""The measurement of the pipeline: what is compared, counted and generated, and that the oracle agrees."""
+
 import json
 import re
 from pathlib import Path

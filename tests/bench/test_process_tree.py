@@ -1,3 +1,5 @@
+"""Time and memory of a command and of all that it starts, and of nothing else."""
+
 import subprocess
 import sys
 

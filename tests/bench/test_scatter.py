@@ -1,3 +1,5 @@
+"""Permutations and hashes behind generated rows: each place once, spread evenly, the same for a part."""
+
 import numpy as np
 import pytest
 

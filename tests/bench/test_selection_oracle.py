@@ -1,3 +1,5 @@
+"""The oracle of selection against cases worked out by hand."""
+
 import itertools
 
 import numpy as np

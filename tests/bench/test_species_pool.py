@@ -1,3 +1,5 @@
+"""The species behind generated rows: unique, complete, drawn by the seed, with a long tail of counts."""
+
 import numpy as np
 import pytest
 

@@ -27,7 +27,7 @@ from bench.train_shards import SPLIT, make_shards
 from bench.train_step import Lengths, Timed, measure_side, worth_trying
 from bench.train_texts import draw_texts
 from bench.train_window import read, tree_cpu_s
-from trainer.data.shard_index import ShardIndex, read_manifest
+from trainer.data.shard_index import ShardIndex, checked_shards
 from trainer.data.webdataset_list import count_samples, expand_shards
 from trainer.data.webdataset_shard import read_shard
 
@@ -63,7 +63,7 @@ def test_a_photo_is_its_number_and_as_large_as_photos_are():
 
 
 def test_both_layouts_hold_the_same_pairs(shards):
-    listed = read_manifest(shards.manifest(), SPLIT)
+    listed = checked_shards(shards.manifest(), SPLIT)
     assert sum(shard.num_samples for shard in listed) == 60
     index = ShardIndex(shards.manifest().parent, listed)
     assert not any(index.check(number) for number in range(len(listed)))

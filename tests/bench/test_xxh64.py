@@ -1,3 +1,5 @@
+"""XXH64 over arrays against known values."""
+
 import pytest
 
 from bench.xxh64 import xxh64

@@ -8,30 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluation import launch as launching
 from evaluation.launch import launch
 
 LEAVE_WORD = """\
 echo '{"line": "taxaflow: no such thing", "code": 2}' > "$TAXAFLOW_LAUNCH_FOLDER/ending.json"
 exit 1
 """
-
-
-@pytest.fixture
-def torchrun(tmp_path, monkeypatch):
-    """Sets what is run instead of Python; its arguments are in the file `arguments`."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    script = tmp_path / "torchrun"
-
-    def play(lines):
-        notes = f'echo "$@" > {tmp_path}/arguments; echo $OMP_NUM_THREADS >> {tmp_path}/arguments'
-        script.write_text("\n".join(("#!/bin/sh", notes, lines)))
-        script.chmod(0o755)
-        monkeypatch.setattr(launching.sys, "executable", str(script))
-
-    yield play
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def test_the_processes_get_the_flags_and_share_the_cores(torchrun, tmp_path, monkeypatch):

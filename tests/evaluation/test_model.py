@@ -1,3 +1,5 @@
+"""Models built from names, tags, files, folders and configs: activation, weights and pixels that belong together."""
+
 import dataclasses
 import json
 import logging

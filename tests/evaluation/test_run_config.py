@@ -2,7 +2,6 @@
 
 import json
 import logging
-import multiprocessing
 import os
 import re
 import socket
@@ -20,6 +19,7 @@ from evaluation.model import ModelRequest, build_model, instantiate
 from evaluation.results.predictions_file import predictions_path, read_predictions
 from taxonomy.errors import BadInputError
 from tests.evaluation.small_models import SMALL
+from tests.forked import forking
 
 pytestmark = pytest.mark.torch
 
@@ -227,8 +227,7 @@ def be_a_rank(rank, port, arguments):
 
 def on_two_ranks(arguments):
     """The exit codes of two processes; they are forked from one that has imported torch, which is quick."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.evaluation.test_run_config"])
+    context = forking()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

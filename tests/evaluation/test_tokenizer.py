@@ -1,3 +1,5 @@
+"""Which tokenizer a model gets, and that none runs code or is fetched unasked."""
+
 import json
 import sys
 from importlib.machinery import ModuleSpec

@@ -6,7 +6,8 @@ import itertools
 import os
 import sys
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,59 @@ def test_an_endless_list_is_taken_a_few_batches_ahead(pictures, encoder, num_wor
         next(batches)
     batches.close()
     assert next(taken) <= 2 * (5 + 2 * max(num_workers, 1) + 1)
+    assert not [one for one in threading.enumerate() if one.name.startswith("decode")]
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Says which picture is read."""
+
+    number: int
+    path: Path
+    events: list
+
+    def __call__(self) -> bytes:
+        self.events.append(self.number)
+        return self.path.read_bytes()
+
+
+@pytest.mark.parametrize("num_workers", [0, None])
+def test_on_the_cpu_nothing_is_decoded_while_the_model_works(pictures, encoder, monkeypatch, num_workers):
+    events, encode = [], OpenClipEncoder.encode_images
+
+    def noted(self, image_NHWC):
+        events.append("begin")
+        time.sleep(0.05)
+        events.append("end")
+        return encode(self, image_NHWC)
+
+    monkeypatch.setattr(OpenClipEncoder, "encode_images", noted)
+    torch.set_num_threads(2)
+    path = pictures[0].source
+    list(embedded([Picture("", Noted(number, path, events)) for number in range(5)], encoder, 2, num_workers))
+    torch.set_num_threads(1)
+    assert [event if isinstance(event, str) else event // 2 for event in events] == [
+        *(0, 0, "begin", "end", 1, 1, "begin", "end", 2, "begin", "end")
+    ]
+
+
+def test_on_another_device_the_next_batch_is_decoded_meanwhile(pictures, encoder, monkeypatch):
+    other, events, sizes = replace(encoder, device=torch.device("xpu")), [], []
+
+    def waiting(self, image_NHWC):
+        sizes.append(len(image_NHWC))
+        until = time.monotonic() + 30
+        while len(events) < min(20, 8 * (len(sizes) + 1)):
+            assert time.monotonic() < until, "the next batch does not come before this one is done"
+            time.sleep(0.001)
+        return encoder.encode_images(image_NHWC)
+
+    other_class = type("Other", (OpenClipEncoder,), {"encode_images": waiting})
+    other.__class__ = other_class
+    path = pictures[0].source
+    made = list(embedded([Picture("", Noted(number, path, events)) for number in range(20)], other, 8, 0))
+    assert sizes == [8, 8, 4]
+    assert sum(len(batch.index_N) for batch in made) == 20
     assert not [one for one in threading.enumerate() if one.name.startswith("decode")]
 
 

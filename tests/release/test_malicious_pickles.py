@@ -1,3 +1,5 @@
+"""Files that would run code do so where they are read the usual way, and nowhere in taxaflow."""
+
 import pickle
 import re
 import signal

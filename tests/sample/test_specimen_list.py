@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import re
-import struct
 from collections import Counter
 from pathlib import Path
 
@@ -14,59 +13,13 @@ import pytest
 
 import sample
 from sample.specimen_list import COLUMNS, SpecimenError, csv_bytes, list_specimens
+from tests.spark_jobs.spark_hash import spark_xxhash64, xxh64
 
 SAMPLE = Path(sample.__file__).parent
 SHARED = Path(os.environ.get("TAXAFLOW_SHARED", SAMPLE.parent.parent / "shared"))
 
 _MASK = (1 << 64) - 1
-_P1, _P2, _P3 = 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
-_P4, _P5 = 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5
-SPARK_SEED = 42
 MAIN_CLASSES = {"Aves", "Arachnida", "Insecta", "Reptilia"}
-
-
-def _rotated(x: int, bits: int) -> int:
-    return ((x << bits) | (x >> (64 - bits))) & _MASK
-
-
-def _round(acc: int, lane: int) -> int:
-    return _rotated((acc + lane * _P2) & _MASK, 31) * _P1 & _MASK
-
-
-def xxh64(data: bytes, seed: int) -> int:
-    """Unsigned XXH64. Source: the algorithm's specification, Cyan4973/xxHash doc/xxhash_spec.md."""
-    seed &= _MASK
-    at = 0
-    if len(data) >= 32:
-        accs = [(seed + _P1 + _P2) & _MASK, (seed + _P2) & _MASK, seed, (seed - _P1) & _MASK]
-        while at + 32 <= len(data):
-            accs = [_round(acc, lane) for acc, lane in zip(accs, struct.unpack_from("<4Q", data, at), strict=True)]
-            at += 32
-        h = sum(_rotated(acc, bits) for acc, bits in zip(accs, (1, 7, 12, 18), strict=True)) & _MASK
-        for acc in accs:
-            h = ((h ^ _round(0, acc)) * _P1 + _P4) & _MASK
-    else:
-        h = (seed + _P5) & _MASK
-    h = (h + len(data)) & _MASK
-    while at + 8 <= len(data):
-        h = (_rotated(h ^ _round(0, struct.unpack_from("<Q", data, at)[0]), 27) * _P1 + _P4) & _MASK
-        at += 8
-    if at + 4 <= len(data):
-        h = (_rotated(h ^ (struct.unpack_from("<I", data, at)[0] * _P1 & _MASK), 23) * _P2 + _P3) & _MASK
-        at += 4
-    for byte in data[at:]:
-        h = _rotated(h ^ (byte * _P5 & _MASK), 11) * _P1 & _MASK
-    h = (h ^ (h >> 33)) * _P2 & _MASK
-    h = (h ^ (h >> 29)) * _P3 & _MASK
-    return h ^ (h >> 32)
-
-
-def spark_xxhash64(*values: str | int) -> int:
-    """Spark's xxhash64 of strings and BIGINTs, signed: each hash seeds the next."""
-    h = SPARK_SEED
-    for value in values:
-        h = xxh64(value.encode() if isinstance(value, str) else struct.pack("<q", value), h)
-    return h - (1 << 64) if h >> 63 else h
 
 
 def category(row: dict[str, str]) -> str:

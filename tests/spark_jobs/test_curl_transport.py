@@ -12,16 +12,9 @@ from spark_jobs.curl_transport import CurlTransport
 from spark_jobs.statuses import Status
 from spark_jobs.transport import Request, Transport, TransportFailure
 from tests import fault_server as faults
-from tests.fault_server import FaultServer
 from tests.spark_jobs.in_time import in_time
 
 BODY = bytes(range(256)) * 40
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as running:
-        yield running
 
 
 @pytest.mark.parametrize("limit_s", [1e12, float("inf")])

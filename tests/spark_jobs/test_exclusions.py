@@ -1,3 +1,5 @@
+"""Lists of photos and species to exclude: read from CSV and parquet, wrong files refused by name."""
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest

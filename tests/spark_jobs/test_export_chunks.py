@@ -1,3 +1,5 @@
+"""Exported chunks: the selection in order, the same bytes again, only its own old files removed."""
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest

@@ -14,7 +14,6 @@ from spark_jobs.leases import FetchStoppedError
 from spark_jobs.statuses import Status
 from spark_jobs.transport import make_transport
 from tests import fault_server as faults
-from tests.fault_server import FaultServer
 from tests.spark_jobs.open_leases import open_leases
 
 BODY = b"a body that nobody checks here"
@@ -28,12 +27,6 @@ QUICK = FetchPolicy(
     retry_after_cap_s=5,
     user_agent="taxaflow-test/1 (contact@example.org)",
 )
-
-
-@pytest.fixture
-def server():
-    with FaultServer() as running:
-        yield running
 
 
 @pytest.fixture(params=["requests", "curl"])

@@ -7,8 +7,10 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -19,18 +21,13 @@ from spark_jobs.fetch_config import FetchConfig
 from spark_jobs.fetch_csv import run
 from spark_jobs.photo_list import OUR_COLUMNS
 from taxonomy.errors import BadInputError, WorkFailedError
+from taxonomy.whole_file import whole_file
 from tests import fault_server as faults
 from tests.conftest import PROJECT
 from tests.fault_server import FaultServer
 from tests.picture_bodies import HTML, damaged, jpeg
 
 PICTURE, OTHER = jpeg(1), jpeg(2)
-
-
-@pytest.fixture
-def server():
-    with FaultServer() as running:
-        yield running
 
 
 def write_csv(path: Path, header: list[str], rows: list[list[str]]) -> Path:
@@ -197,12 +194,12 @@ def test_not_one_picture_is_failed_work_and_the_list_says_why(server, tmp_path):
 
 
 def test_a_full_disk_ends_the_run_with_what_is_known_written(server, tmp_path, monkeypatch):
-    def write(path: Path, content: bytes) -> None:
+    def full(path: Path) -> AbstractContextManager[BinaryIO]:
         if path.name == "1.jpg":
             raise OSError(errno.ENOSPC, "No space left on device")
-        path.write_bytes(content)
+        return whole_file(path)
 
-    monkeypatch.setattr(fetch_csv, "write_whole", write)
+    monkeypatch.setattr(fetch_csv, "whole_file", full)
     rows = [[str(n), "", server.add(f"/{n}", faults.ok(jpeg(n)))] for n in range(2)]
     own = replace(config(tmp_path, rows), max_per_host=1)
     with pytest.raises(WorkFailedError, match=r"No space left.*run again"):

@@ -1,3 +1,5 @@
+"""The hashes of selection: published vectors, Spark's own, and the bounds of splits."""
+
 import pytest
 
 from tests.spark_jobs.spark_hash import spark_xxhash64, xxh64

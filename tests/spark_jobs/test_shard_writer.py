@@ -40,12 +40,6 @@ POLICY = FetchPolicy(
 )
 
 
-@pytest.fixture
-def server():
-    with FaultServer() as running:
-        yield running
-
-
 def planned(position: int, url: str) -> PlannedPhoto:
     lineage = dict(zip(("kingdom", "phylum", "class", "order", "family", "genus", "species"), "KPCOFGs", strict=True))
     sample = {

@@ -1,13 +1,14 @@
-"""Every job by plain spark-submit, from an empty folder, locally and on a standalone cluster with two workers."""
+"""Every job by spark-submit, from an empty folder, locally and on a standalone cluster with two workers."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyspark
@@ -21,6 +22,7 @@ from tests.conftest import INTERPRETED, PROJECT
 from tests.spark_jobs.small_root import files_and_rows_agree, stored_pictures
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
+JOBS = ("ingest_photos", "count_taxa", "select_photos", "download_images", "label_photos")
 NUM_PER_SPECIES = 2
 START_S = 60.0
 
@@ -35,17 +37,21 @@ def clean_environment() -> dict[str, str]:
     return kept | {"PATH": path, "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
-def spark_submit(folder: Path, master: str | None, job: str, *flags: str) -> None:
-    """Run one job file by spark-submit in `folder`; the test fails with its output if it does."""
+def spark_submit(folder: Path, master: str | None, *program: str) -> None:
+    """Run one Python file with its flags by spark-submit in `folder`; the test fails with its output if it does."""
     settings = {"spark.sql.shuffle.partitions": "4"} | INTERPRETED  # for tiny data; a cluster has its own defaults
     options = [option for key, value in settings.items() for option in ("--conf", f"{key}={value}")]
     if master:
         options += ["--master", master, "--executor-memory", "512m", "--total-executor-cores", "2"]
-    command = ["spark-submit", *options, str(PROJECT / "spark_jobs" / f"{job}.py"), *flags]
+    command = ["spark-submit", *options, *program]
     done = subprocess.run(
-        command, cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False, timeout=300
+        command, cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False, timeout=600
     )
-    assert done.returncode == 0, f"{job}: {done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    assert done.returncode == 0, f"{program}: {done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+def job_file(name: str) -> str:
+    return str(PROJECT / "spark_jobs" / f"{name}.py")
 
 
 def free_port() -> int:
@@ -96,21 +102,34 @@ def wait_for_workers(page: str, log: Path) -> None:
     raise AssertionError(f"the cluster did not come up: {log.read_text()[-2000:]}")
 
 
-def run_all_jobs(folder: Path, master: str | None) -> None:
+def submit_each(folder: Path, master: str | None, jobs: list[list[str]]) -> None:
+    """Submit every job file by itself, as users do."""
+    for job in jobs:
+        spark_submit(folder, master, *job)
+
+
+def submit_two(folder: Path, master: str | None, jobs: list[list[str]]) -> None:
+    """Submit the first job file by itself, the others as one program: a driver and its executors start twice."""
+    spark_submit(folder, master, *jobs[0])
+    spark_submit(folder, master, str(Path(__file__).with_name("jobs_in_one_driver.py")), json.dumps(jobs[1:]))
+
+
+def run_all_jobs(folder: Path, submit: Callable[[Path, list[list[str]]], None]) -> None:
     """Ingest to labels on drawn specimens, then look at what is there."""
     empty, root, drawings = folder / "empty", folder / "root", folder / "drawings"
     empty.mkdir()
     num_photos = draw_specimens(drawings, limit=NUM_PER_SPECIES)
-    flags = ["--root", str(root)]
     with PhotoServer({"drawings": drawings / "photos"}) as server:
         table = ["--source", "csv", "--input", str(drawings / "photos.csv"), "--snapshot", "2026-10"]
-        spark_submit(empty, master, "ingest_photos", *table, *flags)
-        spark_submit(empty, master, "count_taxa", "--rare", "2", "--cap", "5", *flags)
         thresholds = ["--min-photos", "1", "--max-photos", "1000", "--val", "0.2", "--test", "0.2"]
-        spark_submit(empty, master, "select_photos", "--dataset", "birds", *thresholds, *flags)
-        request = ["--dataset", "birds", "--samples-per-shard", "10", "--base-url", server.base_url]
-        spark_submit(empty, master, "download_images", *request, *flags)
-        spark_submit(empty, master, "label_photos", *flags)
+        flags = {
+            "ingest_photos": table,
+            "count_taxa": ["--rare", "2", "--cap", "5"],
+            "select_photos": ["--dataset", "birds", *thresholds],
+            "download_images": ["--dataset", "birds", "--samples-per-shard", "10", "--base-url", server.base_url],
+            "label_photos": [],
+        }
+        submit(empty, [[job_file(name), *flags[name], "--root", str(root)] for name in JOBS])
     assert table_io.read_arrow(root, PHOTOS).num_rows == num_photos
     assert table_io.read_arrow(root, SPECIES_COUNTS).num_rows > 0
     kept = [row for row in table_io.read_arrow(root, SELECTIONS).to_pylist() if row["fate"] != "excluded"]
@@ -123,9 +142,17 @@ def run_all_jobs(folder: Path, master: str | None) -> None:
 
 def test_all_jobs_on_a_standalone_cluster(tmp_path):
     with standalone_cluster(tmp_path) as master:
-        run_all_jobs(tmp_path, master)
+        run_all_jobs(tmp_path, lambda folder, jobs: submit_two(folder, master, jobs))
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_job_file_is_a_program_from_any_folder(tmp_path, name):
+    command = [sys.executable, job_file(name), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=True)
+    assert "--root" in done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.long
 def test_all_jobs_locally(tmp_path):
-    run_all_jobs(tmp_path, None)
+    run_all_jobs(tmp_path, lambda folder, jobs: submit_each(folder, None, jobs))

@@ -1,3 +1,5 @@
+"""The cut-off of species over the cap is exact, however hashes are spread."""
+
 import random
 
 import pytest

@@ -1,3 +1,5 @@
+"""A taxon's lineage, common name and category are the most frequent of its photos."""
+
 from functools import partial
 
 import pytest

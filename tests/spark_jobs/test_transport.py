@@ -31,12 +31,6 @@ BODY = bytes(range(256)) * 40
 QUICK = {"deadline_s": 0.6, "speed_window_s": 0.3, "min_bytes_per_s": 1000.0, "max_bytes": 100_000}
 
 
-@pytest.fixture
-def server():
-    with FaultServer() as running:
-        yield running
-
-
 @pytest.fixture(params=["requests", "curl"])
 def name(request) -> str:
     return request.param

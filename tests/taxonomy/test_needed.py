@@ -1,3 +1,5 @@
+"""Packages that a command needs: a missing one is named with its extra, a broken import is not hidden."""
+
 import tomllib
 from pathlib import Path
 

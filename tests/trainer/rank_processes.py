@@ -19,14 +19,13 @@ from pathlib import Path
 
 import torch
 
+from tests.forked import forking
 from trainer import cli, loop
 from trainer.record.run_log import RunLog
 from trainer.record.step_record import StepRecord
 
 PATIENCE_S = 150
 """How long anything may take, seconds: machines with more tests than processors are slow."""
-
-_CONTEXT = multiprocessing.get_context("forkserver")
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,9 @@ class Launch:
         self.folder = plan.folder
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "meeting").unlink(missing_ok=True)
-        _CONTEXT.set_forkserver_preload(["tests.trainer.rank_processes", "trainer.run", "torch._dynamo"])
+        context = forking()
         self.ranks: list[BaseProcess] = [
-            _CONTEXT.Process(target=_be_rank, args=(rank, plan)) for rank in range(plan.num_ranks)
+            context.Process(target=_be_rank, args=(rank, plan)) for rank in range(plan.num_ranks)
         ]
         for process in self.ranks:
             process.start()

@@ -54,7 +54,7 @@ CASES = {
     "count": ("--train-data data/count.json", "count.json: 1 of 2 .* holds 6 samples, its manifest says 7"),
     "missing tar": ("--train-data data/gone.json", "gone.json: 1 of 2 shards .*train/x.tar: No such file"),
     "cut manifest": ("--train-data data/cut.json", "cut.json is not JSON"),
-    "no manifest at all": ("--train-data data/list.json", "list.json: schema_version is None, .* reads 1"),
+    "no manifest at all": ("--train-data data/list.json", "list.json: schema_version is None, 1 can be read"),
     "val count": (
         "--train-data data/val_count.json --zeroshot-frequency 1",
         "--train-data data/val_count.json: .* holds 6 samples, its manifest says 7",

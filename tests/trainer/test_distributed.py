@@ -1,7 +1,9 @@
-import os
+"""Ranks: their places, gathered rows and gradients, and what cannot start."""
+
 import time
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,7 +58,7 @@ def _module(seed: int) -> torch.nn.Module:
     return module
 
 
-def _on_a_rank(ranks: Ranks) -> dict:
+def _on_a_rank(folder: Path, ranks: Ranks) -> dict:
     found: dict = {"place": (ranks.rank, ranks.size, ranks.local_rank, ranks.device.type, ranks.is_first)}
     own = torch.arange(6.0).reshape(3, 2).double().add(100 * ranks.rank).requires_grad_()
     found["gather"] = gather(own, ranks)
@@ -80,7 +82,7 @@ def _on_a_rank(ranks: Ranks) -> dict:
     found["flags"] = [any_rank(flag, ranks) for flag in (False, True, ranks.rank == 1)]
     stop(ranks)
     found["left"] = not dist.is_initialized()
-    return found | {"timeout": _time_to_give_up(ranks)}
+    return found | {"timeout": _time_to_give_up(folder, ranks)}
 
 
 def _count_all_reduces() -> list[int]:
@@ -95,9 +97,8 @@ def _count_all_reduces() -> list[int]:
     return calls
 
 
-def _time_to_give_up(ranks: Ranks) -> float:
+def _time_to_give_up(meeting: Path, ranks: Ranks) -> float:
     """Seconds until rank 0 gives up on a rank that does not come, in a group whose timeout is 2 seconds."""
-    meeting = Path(os.environ["TAXAFLOW_TEST_MEETING"])
     join(meeting, ranks.rank, "again", timeout_s=2)
     begin = time.monotonic()
     if ranks.is_first:
@@ -113,9 +114,7 @@ def _time_to_give_up(ranks: Ranks) -> float:
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     folder = tmp_path_factory.mktemp("ranks")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("TAXAFLOW_TEST_MEETING", str(folder))
-        return on_two_ranks(_on_a_rank, folder)
+    return on_two_ranks(partial(_on_a_rank, folder), folder)
 
 
 def test_ranks_know_their_place(two_ranks: list[dict]):

@@ -14,7 +14,7 @@ from PIL import Image
 
 from taxonomy.shards import sizes_bytes
 from tests.trainer.small_dataset import jpeg, photo, write_dataset
-from trainer.data.shard_index import read_manifest
+from trainer.data.shard_index import checked_shards
 
 pytestmark = [pytest.mark.torch, pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -44,7 +44,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shards(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The pattern that names the shards of a dataset, counted by the sizes.json beside them."""
     folder = tmp_path_factory.mktemp("dataset") / "birds"
-    listed = read_manifest(write_dataset(folder, SIZES, "biotrove"), "train")
+    listed = checked_shards(write_dataset(folder, SIZES, "biotrove"), "train")
     (folder / "train" / "sizes.json").write_bytes(sizes_bytes(listed))
     names = ",".join(Path(shard.file).stem for shard in listed)
     return f"{folder}/train/{{{names}}}.tar"

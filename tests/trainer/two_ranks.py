@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch.multiprocessing import start_processes  # pyright: ignore[reportPrivateImportUsage]
 
+from tests.forked import forking
 from trainer.distributed import Ranks, start, stop
 
 ONE_RANK = Ranks(rank=0, size=1, local_rank=0, device=torch.device("cpu"))
@@ -13,7 +15,8 @@ ONE_RANK = Ranks(rank=0, size=1, local_rank=0, device=torch.device("cpu"))
 
 def on_two_ranks(work: Callable[[Ranks], object], folder: Path) -> list:
     """What `work(ranks)` returns on rank 0 and on rank 1 of a gloo group; `work` is a function of a module."""
-    torch.multiprocessing.spawn(_be_a_rank, args=(work, folder), nprocs=2)
+    forking()
+    start_processes(_be_a_rank, args=(work, folder), nprocs=2, start_method="forkserver")
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
 
 

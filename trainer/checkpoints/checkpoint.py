@@ -30,7 +30,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from taxonomy.errors import BadInputError, WorkFailedError
-from trainer.checkpoints.durable import reason_of, sync
+from taxonomy.whole_file import reason_of, sync
 
 _log = logging.getLogger(__name__)
 

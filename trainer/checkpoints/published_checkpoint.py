@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from taxonomy.errors import WorkFailedError
+from taxonomy.whole_file import reason_of, whole_file
 from trainer.checkpoints.checkpoint import CheckpointContent
-from trainer.checkpoints.durable import reason_of, whole_file
 
 LATEST = "epoch_latest.pt"
 """The file of `--save-most-recent`."""
@@ -43,7 +43,6 @@ def save_published(path: Path, content: CheckpointContent, epoch: int, run_name:
     if "model_facts" in content.state:
         published["model_facts"] = content.state["model_facts"]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
             torch.save(published, file)
     except (OSError, RuntimeError) as error:

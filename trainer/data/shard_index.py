@@ -1,17 +1,14 @@
 """A dataset's manifest and tars: random access to the bytes of every sample."""
 
-import json
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from taxonomy.errors import BadInputError, WorkFailedError
-from taxonomy.shards import MANIFEST_VERSION, ManifestShard
+from taxonomy.manifest import Manifest, read_manifest
+from taxonomy.shards import ManifestShard
 from trainer.data.bad_samples import BadSample
 from trainer.data.tar_index import DamagedTar, kept_offsets
 
@@ -19,72 +16,35 @@ SHARDS_OPEN = 128
 """Shards whose files and offsets a process holds: those of two groups of trainer/data/order.py."""
 
 
-def read_manifest(path: Path, split: str) -> list[ManifestShard]:
+def checked_shards(path: Path, split: str) -> list[ManifestShard]:
     """The shards of a split, checked to be there at the size that the manifest gives.
 
     Raises:
         BadInputError: the manifest cannot be used, has no such split, or its files are missing or of another size.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise BadInputError(f"--train-data {path}: {error.strerror}; expected a dataset's manifest.json") from error
-    except ValueError as error:
-        raise BadInputError(f"--train-data {path} is not JSON: {error}") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != MANIFEST_VERSION:
-        raise BadInputError(
-            f"--train-data {path}: schema_version is {version!r}, this trainer reads {MANIFEST_VERSION}"
-        )
-    splits = content.get("splits")
-    splits = splits if isinstance(splits, dict) else {}
-    if not splits.get(split):
-        known = ", ".join(name for name, listed in splits.items() if listed) or "none"
-        raise BadInputError(f"--train-data {path}: no shards in split {split!r}; splits with shards: {known}")
-    try:
-        shards = [_entry(listed) for listed in splits[split]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInputError(
-            f"--train-data {path}: an entry of split {split!r} is not as expected: {error!r}"
-        ) from error
+    manifest = read_manifest(path, "--train-data")
+    shards = manifest.shards(split)
     if len({shard.file for shard in shards}) < len(shards):
         raise BadInputError(
             f"--train-data {path}: split {split!r} lists a shard twice; use the manifest as the download wrote it"
         )
-    _check_files(path, shards)
+    _check_files(manifest, shards)
     return shards
 
 
-def _entry(listed: Mapping[str, object]) -> ManifestShard:
-    """One shard of a manifest.
-
-    Raises:
-        KeyError, TypeError: a value is missing, or it is no mapping.
-        ValueError: a value is of another type than the manifest's.
-    """
-    values: dict[str, Any] = {field.name: listed[field.name] for field in fields(ManifestShard)}
-    for field in fields(ManifestShard):
-        if type(values[field.name]) is not field.type:
-            raise ValueError(f"{field.name} is {values[field.name]!r}")
-    return ManifestShard(**values)
-
-
-def dataset_folder(manifest: Path) -> Path:
-    """What the file names of a manifest are relative to; its immutable copies lie one folder deeper."""
-    return manifest.parent.parent if manifest.parent.name == "manifests" else manifest.parent
-
-
-def _check_files(manifest: Path, shards: list[ManifestShard]) -> None:
+def _check_files(manifest: Manifest, shards: list[ManifestShard]) -> None:
     wrong: list[str] = []
     for shard in shards:
         try:
-            num_bytes = (dataset_folder(manifest) / shard.file).stat().st_size
+            num_bytes = (manifest.folder / shard.file).stat().st_size
             if num_bytes != shard.num_bytes:
                 wrong.append(f"{shard.file} has {num_bytes:,} bytes, not {shard.num_bytes:,}")
         except OSError as error:
             wrong.append(f"{shard.file}: {error.strerror}")
     if wrong:
-        raise BadInputError(f"--train-data {manifest}: {len(wrong)} of {len(shards)} shards cannot be used: {wrong[0]}")
+        raise BadInputError(
+            f"--train-data {manifest.path}: {len(wrong)} of {len(shards)} shards cannot be used: {wrong[0]}"
+        )
 
 
 class ShardIndex:
@@ -92,7 +52,7 @@ class ShardIndex:
 
     Args:
         folder: what the shards' names are relative to.
-        shards: from `read_manifest`.
+        shards: of `checked_shards`.
         offsets_folder: where found offsets are kept (trainer/data/tar_index.py).
     """
 

@@ -1,10 +1,10 @@
 """`--dataset-type shards`: the shards of a taxaflow dataset, of either layout, by its manifest."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from taxonomy.errors import BadInputError
+from taxonomy.manifest import dataset_folder, shards_sha256
 from trainer.data.bad_samples import BadSample
 from trainer.data.batch import DataSettings
 from trainer.data.batch_maker import Label
@@ -13,7 +13,7 @@ from trainer.data.draws import hash64
 from trainer.data.order import Order, Split
 from trainer.data.sample_label import record_of, taxon_of
 from trainer.data.sampled_data import SampledData, first_step
-from trainer.data.shard_index import ShardIndex, dataset_folder, read_manifest
+from trainer.data.shard_index import ShardIndex, checked_shards
 
 
 def open_shards(
@@ -39,11 +39,10 @@ def open_shards(
     Raises:
         BadInputError: the manifest or its shards cannot be used, are too small, or do not fit the position.
     """
-    shards = read_manifest(manifest, split)
+    shards = checked_shards(manifest, split)
     index = ShardIndex(dataset_folder(manifest), shards, offsets_folder)
     order = Order([shard.num_samples for shard in shards], settings.seed)
-    content = hashlib.sha256("\n".join(shard.sha256 for shard in shards).encode()).hexdigest()
-    dealt = Split(order, rank, num_ranks, settings.accum_freq, settings.batch_size, content)
+    dealt = Split(order, rank, num_ranks, settings.accum_freq, settings.batch_size, shards_sha256(shards))
     epoch, step = divmod(first_step(dealt, settings.seed, position), dealt.steps_per_epoch)
     _check_shards(index, order.first_shards(epoch, step * dealt.step_size).tolist(), rank, manifest)
     return SampledData(ShardSource(index), dealt, settings, position)

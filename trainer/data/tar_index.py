@@ -9,9 +9,12 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+
+from taxonomy.whole_file import whole_file
 
 BLOCK = 512
 PICTURE_SUFFIXES = frozenset({"jpg", "jpeg", "png", "webp"})
@@ -123,13 +126,5 @@ def _own_folder(folder: Path | None) -> Path | None:
 
 def _keep(file: Path, offsets: np.ndarray) -> None:
     """Write the offsets whole or not at all; a full disk is no reason to stop."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".tmp", delete=False) as unfinished:
-            try:
-                np.save(unfinished, offsets)
-                unfinished.close()
-                Path(unfinished.name).replace(file)
-            except OSError:
-                Path(unfinished.name).unlink(missing_ok=True)
-    except OSError:
-        pass
+    with suppress(OSError), whole_file(file, on_disk=False) as unfinished:
+        np.save(unfinished, offsets)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from taxonomy.errors import BadInputError
-from trainer.checkpoints.durable import write_whole
+from taxonomy.whole_file import whole_file
 
 _LOCK = ".lock"
 _TRACES = ("config.toml", "train.jsonl", "checkpoints")
@@ -90,7 +90,8 @@ class RunFolder:
             self.hold()
             self.check(resume)  # another process may have begun it and ended in between
             self._sign()
-            write_whole(self.config, config_toml.encode())
+            with whole_file(self.config, self.path / ".config.toml.tmp") as file:  # replaces what a killed run left
+                file.write(config_toml.encode())
             self.checkpoints.mkdir(exist_ok=True)
         except BaseException as error:
             self.release()

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from taxonomy.errors import WorkFailedError
-from trainer.checkpoints.durable import write_whole
+from taxonomy.whole_file import whole_file
 from trainer.record.reports import Report
 from trainer.record.step_record import StepRecord
 
@@ -134,7 +134,8 @@ def cut_back(file: Path, step: int) -> None:
         return
     lines = file.read_bytes().splitlines(keepends=True)
     try:
-        write_whole(file, b"".join(line for line in lines if _is_up_to(line, step)))
+        with whole_file(file, file.with_name(f".{file.name}.tmp")) as shorter:  # replaces what a killed run left
+            shorter.writelines(line for line in lines if _is_up_to(line, step))
     except OSError as error:
         raise WorkFailedError(f"{file} could not be written: {error.strerror}") from error
 

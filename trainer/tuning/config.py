@@ -19,6 +19,7 @@ METRICS = ("val-top1", "val-balanced_accuracy", "val-top3", "val-top5")
 
 _SEARCH, _SPACE, _MACHINES, _OUTPUT = "Search", "Ranges, all evenly in the logarithm", "Machines", "Output"
 _NUMBER = re.compile(r"-[\d.]")
+_HOST_PORT = re.compile(r"[^\s/]+:\d+")
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,10 @@ class TuneConfig:
         for name in ("recipe", "train_data", "out"):
             if getattr(self, name) is None:
                 raise BadInputError(f"{flag_of(name)} is missing; --help shows an example")
-        if self.address is not None and "://" in self.address:
+        if self.address not in (None, "auto") and not _HOST_PORT.fullmatch(self.address):
             raise BadInputError(
                 f"--address {self.address}: run the command on a machine of the cluster with --address auto, or give "
-                "HOST:PORT"
+                "HOST:PORT; leave --address out to search on this machine alone"
             )
 
     @property

@@ -12,19 +12,28 @@ from taxonomy.errors import BadInputError
 from trainer.settings import config as train_settings
 from trainer.settings.config import TrainConfig
 from trainer.tuning.config import TuneConfig
-from trainer.tuning.machines import check_machines
-from trainer.tuning.rungs import Schedule, make_schedule
-from trainer.tuning.search_folder import SearchFolder, compared, sha256
-from trainer.tuning.space import DEFAULT, NAMES, Space, make_space
-from trainer.tuning.trial_folder import Result
-from trainer.tuning.trial_run import Spec
+from trainer.tuning.plan.schedule import Schedule, make_schedule
+from trainer.tuning.plan.space import DEFAULT_TRIAL, NAMES, Space, make_space
+from trainer.tuning.ray_search.machines import check_machines
+from trainer.tuning.search_folder import DATA_SHA256, SearchFolder, sha256, shared_settings
+from trainer.tuning.trials.folder import TrialResult
+from trainer.tuning.trials.spec import TrialSpec
 
 _SPLITS = ("val", "test")
-_PLACES = ("out", "train_data", "recipe", "address", "cpus_per_trial", "gpus_per_trial", "keep_checkpoints", "debug")
+_MAY_CHANGE = (
+    "out",
+    "train_data",
+    "recipe",
+    "address",
+    "cpus_per_trial",
+    "gpus_per_trial",
+    "keep_checkpoints",
+    "debug",
+)
 """Settings of a search that may differ when it is started again; data and recipe are compared by content."""
 
-_TRIALS_OWN = ("--name", "--logs", "--resume", "--resume-at", "--val-data", "--dataset-type")
-_SAVES = 10
+_SET_PER_TRIAL = ("--name", "--logs", "--resume", "--resume-at", "--val-data", "--dataset-type")
+_MIN_CHECKPOINTS = 10
 """Checkpoints in the course of a trial, at least: what a kill costs at most is a tenth of it."""
 
 
@@ -49,10 +58,10 @@ class Search:
     schedule: Schedule
 
     @property
-    def specs(self) -> list[Spec]:
+    def specs(self) -> list[TrialSpec]:
         """All trials in their order."""
         return [
-            Spec(
+            TrialSpec(
                 trials=str(self.folder.path / "trials"),
                 number=number,
                 settings=self.space.trial(number, self.config.seed),
@@ -67,13 +76,15 @@ class Search:
 
     def settings(self) -> dict[str, Any]:
         """What another start of the search must have in common with this one."""
-        own = {name: value for name, value in dataclasses.asdict(self.config).items() if name not in _PLACES}
-        ends = {
-            f"{name}_{end}": value for name in NAMES for end, value in zip(_ENDS, self.space.ranges[name], strict=True)
+        own = {name: value for name, value in dataclasses.asdict(self.config).items() if name not in _MAY_CHANGE}
+        bounds = {
+            f"{name}_{bound}": value
+            for name in NAMES
+            for bound, value in zip(("low", "high"), self.space.ranges[name], strict=True)
         }
-        return own | ends | {"train_data_sha256": sha256(self.config.manifest)}
+        return own | bounds | {DATA_SHA256: sha256(self.config.manifest)}
 
-    def about(self, best: Result | None, comparison: Mapping[str, Any] | None) -> dict[str, Any]:
+    def about(self, best: TrialResult | None, comparison: Mapping[str, Any] | None) -> dict[str, Any]:
         """What the page says beside the trials."""
         config = self.config
         return {
@@ -83,13 +94,10 @@ class Search:
             "scheduler": config.scheduler,
             "num_trials": config.trials,
             "best": None if best is None else best.trial,
-            "default": DEFAULT,
-            "space": self.space.about(),
+            "default": DEFAULT_TRIAL,
+            "space": dict(self.space.ranges),
             "comparison": comparison and comparison["difference"],
         }
-
-
-_ENDS = ("low", "high")
 
 
 def prepare(config: TuneConfig, trainers: Sequence[str]) -> Search:
@@ -99,19 +107,21 @@ def prepare(config: TuneConfig, trainers: Sequence[str]) -> Search:
         BadInputError: a flag, the recipe or the dataset cannot be used, or the folder is another search's.
     """
     for word in trainers:
-        if (flag := word.split("=")[0]) in _TRIALS_OWN:
+        if (flag := word.split("=")[0]) in _SET_PER_TRIAL:
             raise BadInputError(f"{flag} is not supported: trials have their own; --out says where they go")
     given = ["--recipe", config.recipe or "", "--train-data", str(config.manifest), "--dataset-type", "shards"]
     base = train_settings.load([*given, *trainers])
+    if base.val_data is not None:
+        raise BadInputError(f"--recipe {config.recipe}: val_data is not supported: trials are chosen on the val split")
     manifest = _checked_manifest(config)
     check_machines(config)
     schedule = make_schedule(config, base, manifest)
     space = make_space(config, dataclasses.asdict(base))
-    save_steps = min(base.save_steps or schedule.total_steps, -(-schedule.total_steps // _SAVES))
+    save_steps = min(base.save_steps or schedule.total_steps, -(-schedule.total_steps // _MIN_CHECKPOINTS))
     changes = {"zeroshot_frequency": schedule.epochs_between, "save_steps": save_steps, "keep_last": 1}
     shared = dataclasses.replace(base, **changes)
     search = Search(config, SearchFolder(config.out_dir), base, shared, space, schedule)
-    search.folder.check(search.settings(), compared(dataclasses.asdict(shared)))
+    search.folder.check(search.settings(), shared_settings(dataclasses.asdict(shared)))
     return search
 
 

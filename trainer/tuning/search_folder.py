@@ -3,7 +3,7 @@
 OUT/
     tune.toml          what the search was begun with; another start must agree
     base.toml          the trainer's settings that all trials share; a recipe
-    trials/trial_000/  a run's folder each (trial_folder.py)
+    trials/trial_000/  a run's folder each (trials/folder.py)
     trials.csv, trials.json, tune.html
     best.toml          the best trial's recipe
     test/              guesses of best and default on the test split
@@ -23,14 +23,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from evaluation.results.whole_file import write_whole
 from evaluation.settings.option import flag_of
 from taxonomy.errors import BadInputError, WorkFailedError
 from taxonomy.toml_text import to_toml
-from trainer.tuning.trial_folder import TrialFolder
+from taxonomy.whole_file import write_whole
+from trainer.tuning.trials.folder import TrialFolder
 
 _LOCK = ".lock"
-_NOT_COMPARED = frozenset({"logs", "name", "debug", "resume", "resume_at", "recipe"})
+
+DATA_SHA256 = "train_data_sha256"
+"""The setting of a search that stands for the dataset."""
+
+_DATA_CHANGED = (
+    "that search was begun with another content of --train-data; give the dataset as it was, or another folder"
+)
+
+_NOT_SHARED = frozenset({"logs", "name", "debug", "resume", "resume_at", "recipe"})
 """Of a run's settings: what is a trial's own, or makes no difference."""
 
 
@@ -66,30 +74,48 @@ class SearchFolder:
     def check(self, search: Mapping[str, Any], base: Mapping[str, Any]) -> None:
         """Check that the folder is new, or of a search with these settings; nothing is written.
 
+        More trials than it was begun with are welcome: a search of 20 begins with the trials of one of 5.
+
         Raises:
-            BadInputError: it is another search's; names the settings that differ.
+            BadInputError: it is another search's, with the settings that differ, or it holds something else.
+            WorkFailedError: its settings cannot be read.
         """
         begun = self.path / "tune.toml"
         if not begun.exists():
-            if (self.path / "trials").exists():
-                raise BadInputError(f"--out {self.path}: has trials/ but no tune.toml; give another folder")
-            return
-        differing = _differing(_read(begun), search) + _differing(_read(self.base), base)
+            return self._check_unused(base)
+        before = _read(begun)
+        if before.get("trials", 0) < search["trials"]:
+            before["trials"] = search["trials"]
+        if before.pop(DATA_SHA256, None) != search[DATA_SHA256]:
+            raise BadInputError(f"--out {self.path}: {_DATA_CHANGED}")
+        differing = _differing(before, {name: value for name, value in search.items() if name != DATA_SHA256})
+        differing += _differing(_read(self.base), base)
         if differing:
             raise BadInputError(
                 f"--out {self.path}: that search was begun with {'; '.join(differing[:3])}; give the same settings to "
                 "go on with it, or another folder"
             )
 
+    def _check_unused(self, base: Mapping[str, Any]) -> None:
+        """Nothing is in the folder but what a search may leave that was killed before it wrote its settings."""
+        if not self.path.is_dir():
+            return
+        found = [path for path in sorted(self.path.iterdir()) if not path.name.startswith(".")]
+        if found == [self.base] and self.base.is_file() and self.base.read_bytes() == _base_toml(base):
+            return
+        if found:
+            name = f"{found[0].name}/" if found[0].is_dir() else found[0].name
+            raise BadInputError(f"--out {self.path}: has {name} but no tune.toml, so no search; give another folder")
+
     def begin(self, search: Mapping[str, Any], base: Mapping[str, Any]) -> None:
-        """Write the settings, where they are not written yet.
+        """Write the settings, where they are not written yet; trials come after them.
 
         Raises:
             WorkFailedError: they could not be written.
         """
-        (self.path / "trials").mkdir(exist_ok=True)
-        write_whole(self.base, f"# What all trials of this search share; a recipe.\n{to_toml(base)}".encode())
+        write_whole(self.base, _base_toml(base))
         write_whole(self.path / "tune.toml", f"# What this search was begun with.\n{to_toml(search)}".encode())
+        (self.path / "trials").mkdir(exist_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -116,9 +142,13 @@ class SearchFolder:
             yield
 
 
-def compared(settings: Mapping[str, Any]) -> dict[str, Any]:
+def shared_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A run's settings without what is a trial's own, as TOML has them."""
-    return {name: value for name, value in settings.items() if name not in _NOT_COMPARED}
+    return {name: value for name, value in settings.items() if name not in _NOT_SHARED}
+
+
+def _base_toml(base: Mapping[str, Any]) -> bytes:
+    return f"# What all trials of this search share; a recipe.\n{to_toml(base)}".encode()
 
 
 def sha256(path: Path) -> str:
@@ -146,8 +176,8 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """`--seed 0, not 1` for each setting that differs."""
     plain = tomllib.loads(to_toml(now))
     names = [name for name in {**before, **plain} if before.get(name) != plain.get(name)]
-    return [f"{flag_of(name)} {_shown(before.get(name))}, not {_shown(plain.get(name))}" for name in names]
+    return [f"{flag_of(name)} {_printed(before.get(name))}, not {_printed(plain.get(name))}" for name in names]
 
 
-def _shown(value: Any) -> str:
+def _printed(value: Any) -> str:
     return "none" if value is None else str(value)[:80]

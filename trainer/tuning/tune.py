@@ -5,17 +5,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evaluation.results.whole_file import write_whole
 from taxonomy.errors import WorkFailedError
-from trainer.tuning import ray_environment
-from trainer.tuning.outcome import best_of, best_recipe, drop_checkpoints, write_tables
+from taxonomy.whole_file import write_whole
+from trainer.tuning.outcome.best import best_recipe, best_trial, remove_checkpoints
+from trainer.tuning.outcome.progress import Progress, format_settings
+from trainer.tuning.outcome.tables import write_tables
+from trainer.tuning.plan.space import DEFAULT_TRIAL
 from trainer.tuning.prepare import Search
-from trainer.tuning.progress import Progress, shown
-from trainer.tuning.search_folder import compared
-from trainer.tuning.signals import Asked
-from trainer.tuning.space import DEFAULT
-from trainer.tuning.trial_folder import Result, TrialFolder
-from trainer.tuning.trial_run import settled
+from trainer.tuning.ray_search import environment as ray_environment
+from trainer.tuning.ray_search.stop_request import StopRequest
+from trainer.tuning.search_folder import shared_settings
+from trainer.tuning.trials.folder import TrialFolder, TrialResult
+from trainer.tuning.trials.result import derive_result
 
 
 def run(search: Search) -> None:
@@ -27,24 +28,24 @@ def run(search: Search) -> None:
         KeyboardInterrupt: it was asked to stop by Ctrl-C; all trials are saved.
     """
     with search.folder.locked():
-        search.folder.check(search.settings(), compared(dataclasses.asdict(search.shared)))
-        search.folder.begin(search.settings(), compared(dataclasses.asdict(search.shared)))
+        search.folder.check(search.settings(), shared_settings(dataclasses.asdict(search.shared)))
+        search.folder.begin(search.settings(), shared_settings(dataclasses.asdict(search.shared)))
         if not _run_trials(search):
             return
         results = [one for one in _results(search) if one is not None]
         _finish(search, results)
 
 
-def _results(search: Search) -> list[Result | None]:
+def _results(search: Search) -> list[TrialResult | None]:
     return [spec.files.result() for spec in search.specs]
 
 
 def _run_trials(search: Search) -> bool:
     """Whether all trials have a result."""
     specs = search.specs
-    for spec in specs:  # what the files of a killed search already settle
-        if not spec.files.is_running() and spec.files.result() is None and (result := settled(spec)) is not None:
-            spec.files.finish(result)
+    for spec in specs:  # what the files of a killed search already determine
+        if not spec.files.is_running() and spec.files.result() is None and (result := derive_result(spec)) is not None:
+            spec.files.write_result(result)
     done = [result for result in _results(search) if result is not None]
     missing = [spec for spec in specs if spec.files.result() is None]
     if not missing:
@@ -52,23 +53,23 @@ def _run_trials(search: Search) -> bool:
     print(_opening(search, len(done)), file=sys.stderr, flush=True)
     progress = Progress(len(specs), search.config.metric, done)
 
-    def tell(files: TrialFolder) -> None:
+    def on_done(files: TrialFolder) -> None:
         spec = specs[files.number]
-        result = files.result() or settled(spec)
+        result = files.result() or derive_result(spec)
         assert result is not None
-        progress.tell(result)
+        progress.report(result)
         found = [one for one in _results(search) if one is not None]
-        write_tables(search.folder, specs, search.about(best_of(found), None))
+        write_tables(search.folder, specs, search.about(best_trial(found), None))
         if not search.config.keep_checkpoints:
-            drop_checkpoints(search.folder, found)
+            remove_checkpoints(search.folder, found)
 
     ray_environment.set_up(is_alone=search.config.address is None)
-    from trainer.tuning.search import search as search_here
+    from trainer.tuning.ray_search.search import search as search_here
 
-    with Asked() as asked:
+    with StopRequest() as stop_request:
         finished = [specs[result.trial].files for result in done]
-        search_here(search.config, missing, finished, search.schedule, asked, tell)
-    return _are_done(search, asked)
+        search_here(search.config, missing, finished, search.schedule, stop_request, on_done)
+    return _are_done(search, stop_request)
 
 
 def _opening(search: Search, num_done: int) -> str:
@@ -82,13 +83,13 @@ def _opening(search: Search, num_done: int) -> str:
     return ", ".join(parts) + f"; each writes to {search.folder.path / 'trials' / 'trial_*' / 'output.log'}"
 
 
-def _are_done(search: Search, asked: Asked) -> bool:
+def _are_done(search: Search, stop_request: StopRequest) -> bool:
     """Whether all trials have a result; why not is said."""
     missing = [spec for spec in search.specs if spec.files.result() is None]
-    if missing and asked.to_stop:
+    if missing and stop_request.is_set:
         found = [one for one in _results(search) if one is not None]
-        write_tables(search.folder, search.specs, search.about(best_of(found), None))
-        if asked.was_interrupted:
+        write_tables(search.folder, search.specs, search.about(best_trial(found), None))
+        if stop_request.is_ctrl_c:
             raise KeyboardInterrupt
         number = search.config.trials - len(missing)
         said = f"stopped: {number} of {search.config.trials} trials are done, the others saved"
@@ -97,34 +98,36 @@ def _are_done(search: Search, asked: Asked) -> bool:
         first = missing[0].files
         raise WorkFailedError(
             f"{len(missing)} of {search.config.trials} trials could not be finished, the first {first.name}: "
-            f"{first.last_words() or 'it was never started'}; run the same command again to go on"
+            f"{first.last_output_line() or 'it was never started'}; run the same command again to go on"
         )
     return not missing
 
 
-def _finish(search: Search, results: Sequence[Result]) -> None:
+def _finish(search: Search, results: Sequence[TrialResult]) -> None:
     """Choose the best, compare it with the default on test, write and say everything."""
-    best, default = best_of(results), results[DEFAULT]
+    best, default = best_trial(results), results[DEFAULT_TRIAL]
     if best is None:
         write_tables(search.folder, search.specs, search.about(None, None))
         raise WorkFailedError(f"no trial was trained to the end, the first because: {results[0].reason}")
     comparison = None
-    base = compared(dataclasses.asdict(search.base))
+    base = shared_settings(dataclasses.asdict(search.base))
     write_whole(search.folder.best, best_recipe(base, best, search.about(best, None)).encode())
     if default.metric is not None:
-        from trainer.tuning.comparison import compare_once
+        from trainer.tuning.outcome.comparison import compare_once
 
         comparison = compare_once(search.folder, search.config.manifest, search.base, best, default)
     if not search.config.keep_checkpoints:
-        drop_checkpoints(search.folder, results)
+        remove_checkpoints(search.folder, results)
     page = write_tables(search.folder, search.specs, search.about(best, comparison))
     print("\n".join([*_verdict(search, best, default, comparison), f"recipe: {search.folder.best}", f"page: {page}"]))
 
 
-def _verdict(search: Search, best: Result, default: Result, comparison: Mapping[str, Any] | None) -> list[str]:
+def _verdict(
+    search: Search, best: TrialResult, default: TrialResult, comparison: Mapping[str, Any] | None
+) -> list[str]:
     """What came out, in lines."""
     name = search.config.metric
-    lines = [f"best on val: trial {best.trial}, {shown(best.settings)}: {name} {_percent(best.metric)}"]
+    lines = [f"best on val: trial {best.trial}, {format_settings(best.settings)}: {name} {_percent(best.metric)}"]
     if comparison is None:
         return [*lines, f"the default failed, so there is nothing to compare it with: {default.reason}"]
     pictures = f"on test ({comparison['num_images']:,} pictures)"
@@ -136,10 +139,10 @@ def _verdict(search: Search, best: Result, default: Result, comparison: Mapping[
     lines.append(f"default: {name} {_percent(default.metric)}")
     sides = [_percent(comparison[side]["top1"]["value"]) for side in ("best", "default")]
     top1 = difference["top1"]
-    ends = f"{100 * top1['low']:+.1f} to {100 * top1['high']:+.1f}"
+    interval = f"{100 * top1['low']:+.1f} to {100 * top1['high']:+.1f}"
     lines.append(
         f"{pictures}: top-1 {sides[0]} against {sides[1]}, difference {100 * top1['value']:+.1f} points "
-        f"(95 % interval {ends}), p = {difference['p_value']:.3g}"
+        f"(95 % interval {interval}), p = {difference['p_value']:.3g}"
     )
     return lines
 

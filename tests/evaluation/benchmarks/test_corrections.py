@@ -1,3 +1,5 @@
+"""Corrections of class names: each changes a published name, says why and merges nothing."""
+
 import pytest
 
 from evaluation.benchmarks.corrections import ANY_LEVEL, corrections, corrections_of

@@ -1,3 +1,5 @@
+"""Any CSV as a benchmark: its label, its levels, and what cannot be read."""
+
 import pytest
 
 from evaluation.benchmarks.csv_file import open_csv

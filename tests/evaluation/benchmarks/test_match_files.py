@@ -1,3 +1,5 @@
+"""Paths of a CSV met with files below a root: the right one, never its namesake."""
+
 import random
 import unicodedata
 

@@ -1,3 +1,5 @@
+"""The published figures are complete, and their means follow from them."""
+
 import pytest
 
 from evaluation.benchmarks.published_figures import (

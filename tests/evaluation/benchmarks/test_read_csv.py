@@ -1,3 +1,5 @@
+"""CSVs as columns of text: broken files and missing columns are said in one line."""
+
 import unicodedata
 
 import pytest

@@ -1,3 +1,5 @@
+"""Every published benchmark opens from a file of its published form, with the published classes."""
+
 import csv
 import subprocess
 import sys

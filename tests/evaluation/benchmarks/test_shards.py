@@ -76,8 +76,8 @@ def test_a_sample_without_a_picture_has_no_source(tmp_path):
         ('{"schema_version": 7}', "schema_version is 7, 1 can be read"),
         ('{"schema_version": 1}', "no shards in split 'train'; splits with shards: none"),
         ('{"schema_version": 1, "splits": {"train": [], "val": [{}]}}', "splits with shards: val"),
-        ('{"schema_version": 1, "splits": {"train": [{"file": 3}]}}', "an entry is not as expected"),
-        ('{"schema_version": 1, "splits": {"train": ["a"]}}', "an entry is not as expected"),
+        ('{"schema_version": 1, "splits": {"train": [{"file": 3}]}}', "an entry of split 'train' is not as expected"),
+        ('{"schema_version": 1, "splits": {"train": ["a"]}}', "an entry of split 'train' is not as expected"),
     ],
 )
 def test_a_manifest_that_cannot_be_used_says_why(tmp_path, content, says):

@@ -1,3 +1,5 @@
+"""Classes, captions and roll-ups that are made of a benchmark's rows."""
+
 import logging
 from collections import Counter
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Class vectors kept between runs: those of the encoder, made once, never believed when damaged."""
+
 import io
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Trimmed texts and batches of pictures: the embeddings and gradients of plain encoding."""
+
 import pickle
 import random
 

@@ -1,3 +1,5 @@
+"""Pictures of a benchmark encoded: unreadable ones counted, others kept in the cache or made anew."""
+
 import errno
 import io
 import json

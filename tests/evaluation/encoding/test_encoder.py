@@ -1,3 +1,5 @@
+"""The encoder: its pixels, sizes and hash, and unit rows without gradient."""
+
 from dataclasses import replace
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Pixels are those of open_clip's transform, and what is no whole picture is unreadable."""
+
 import io
 
 import numpy as np

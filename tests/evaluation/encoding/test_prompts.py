@@ -1,3 +1,5 @@
+"""Prompt sets: captions for known taxa, templates for labels, as published."""
+
 import pytest
 
 from evaluation.encoding.prompts import PROMPT_SETS, all_prompts, label_prompts, taxon_prompts

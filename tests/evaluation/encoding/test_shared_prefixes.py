@@ -1,3 +1,5 @@
+"""Texts encoded by their shared beginnings have the embeddings of the texts alone."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Tokens are those of the tokenizer, each word looked up once."""
+
 import pytest
 import torch
 from open_clip import SimpleTokenizer

@@ -1,3 +1,5 @@
+"""Which activation a model has: the order of the sources, and which contradictions are refused."""
+
 import itertools
 
 import pytest

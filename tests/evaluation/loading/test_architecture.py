@@ -1,3 +1,5 @@
+"""What makes two architectures the same, and settings that open_clip does not know."""
+
 import pytest
 
 from evaluation.loading.architecture import architecture

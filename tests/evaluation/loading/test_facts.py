@@ -1,3 +1,5 @@
+"""Stored facts of a model: other types are refused, texts stay on one line, any JSON is read or refused."""
+
 import json
 
 import pytest

@@ -1,3 +1,5 @@
+"""The hash of a model: of its weights and architecture, whatever file they came from."""
+
 from dataclasses import replace
 
 import pytest

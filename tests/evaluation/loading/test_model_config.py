@@ -1,3 +1,5 @@
+"""Configs of models: all that open_clip has and takes; permission to run code and the rest are refused."""
+
 import json
 from typing import Any
 

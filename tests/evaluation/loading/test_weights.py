@@ -1,3 +1,5 @@
+"""Weights of every form give the same model, and everything else is refused by name."""
+
 import os
 import pickle
 import re

@@ -1,3 +1,5 @@
+"""Averages over benchmarks: the paper's come out, and what is missing is named."""
+
 import pytest
 
 from evaluation.benchmarks.published_figures import PAPERS_EIGHT

@@ -1,3 +1,5 @@
+"""Bootstrap intervals against formulas, hand-worked cases and their own seeds."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Calibration and abstention against scikit-learn and hand-worked cases."""
+
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve

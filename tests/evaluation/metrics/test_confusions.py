@@ -1,3 +1,5 @@
+"""Pairs taken for each other, against scikit-learn and a hand-worked case."""
+
 import numpy as np
 from sklearn.metrics import confusion_matrix, recall_score
 

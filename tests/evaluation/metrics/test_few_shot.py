@@ -1,3 +1,5 @@
+"""Few-shot accuracy against a direct implementation and a hand-worked case."""
+
 import json
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Distances and scores in the tree of ranks, against hand-worked cases and scikit-learn."""
+
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support

@@ -1,3 +1,5 @@
+"""Intervals of accuracies: hand-worked and published cases, and how often they cover the truth."""
+
 import random
 from math import sqrt
 

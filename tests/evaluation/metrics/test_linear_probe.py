@@ -1,3 +1,5 @@
+"""The linear probe equals scikit-learn's pipeline on the same splits."""
+
 import json
 import logging
 

@@ -1,3 +1,5 @@
+"""Two models on the same pictures: the difference and its interval."""
+
 from math import sqrt
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Support sets and folds: set by rule and keys alone, and what cannot be split says so."""
+
 import hashlib
 import json
 

@@ -1,3 +1,5 @@
+"""The summary of guesses: scikit-learn's accuracies, with intervals, and nulls where nothing is known."""
+
 import json
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Guesses and roll-ups are those of a plain sort and softmax, whatever blocks, threads and ranks."""
+
 from dataclasses import replace
 
 import numpy as np

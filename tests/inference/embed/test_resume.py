@@ -82,6 +82,20 @@ def test_results_of_a_finished_run_that_are_gone_are_made_again(folder, format_)
     assert files(Path("out")) == before
 
 
+@FORMATS
+def test_a_finished_run_without_its_failures_or_with_half_an_array_is_made_whole(folder, format_):
+    embed(f"{PHOTOS} --format {format_}", "--out", "out")
+    before = files(Path("out"))
+    Path("out/failures.csv").unlink()
+    embed(f"{PHOTOS} --format {format_}", "--out", "out")
+    assert files(Path("out")) == before
+    if format_ == "npy":
+        for damaged in (before["embeddings.npy"][:-1], b"", b"PK\x03\x04"):
+            Path("out/embeddings.npy").write_bytes(damaged)
+            embed(f"{PHOTOS} --format {format_}", "--out", "out")
+            assert files(Path("out")) == before
+
+
 @pytest.mark.parametrize(("format_", "room"), [("npy", 8_000), ("parquet", 16_000), ("npy", 24_000)])
 def test_a_full_disk_ends_a_run_that_goes_on_when_there_is_room(folder, capsys, format_, room):
     line = f"{PHOTOS} --format {format_}"

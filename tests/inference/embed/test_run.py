@@ -162,6 +162,34 @@ def test_the_folder_may_lie_among_the_pictures(folder):
     assert list(rows(Path("photos/out"))) == KEYS
 
 
+def test_what_others_hide_among_the_pictures_stays(folder):
+    Path("photos/sub").mkdir()
+    mine = [Path("photos", name) for name in (".draft.tmp", ".keys.csv.tmp", "sub/.draft.1.tmp", "sub/.keys.csv.1.tmp")]
+    embed(PHOTOS, "--out", "photos")
+    left = [Path("photos", name) for name in (".keys.csv.999.tmp", "embeddings/.part-00001.parquet.999.tmp")]
+    for path in (*mine, *left):
+        path.write_text("x")
+    embed(PHOTOS, "--out", "photos")
+    assert [path.exists() for path in (*mine, *left)] == [True] * len(mine) + [False] * len(left)
+
+
+def test_names_with_any_letter_come_back_from_both_tables(folder):
+    names = ["a\rb", "a\nb", "a\r\nb", 'a"b', "a,b", " a", "\u2028"]
+    Path("odd").mkdir()
+    for name in names:
+        Path(f"odd/{name}.png").write_bytes(Path("photos/000.png").read_bytes())
+        Path(f"odd/{name}.jpg").write_bytes(b"x")
+    embed("odd --model local-dir:small --format npy --out out")
+    assert rows(Path("out")).keys() == {f"odd/{name}.png" for name in names}
+    assert failures(Path("out")).keys() == {f"odd/{name}.jpg" for name in names}
+
+
+def test_a_link_that_leads_nowhere_is_no_folder(folder, capsys):
+    Path("out").symlink_to("nowhere")
+    code, last = ended(lambda: embed(PHOTOS, "--out", "out"), capsys)
+    assert (code, last) == (2, "taxaflow: --out out: there, but no folder, nor a link to one; give another")
+
+
 def test_a_second_run_at_once_is_refused(folder, capsys):
     embed(PHOTOS, "--out", "out")
     holder = (

@@ -67,7 +67,7 @@ def test_a_shard_that_is_lost_midway_ends_the_stream_and_only_there(tmp_path):
     [
         ({"file": "train/other.tar"}, "No such file"),
         ({"num_bytes": 5}, "bytes, not 5"),
-        ({"num_samples": "many"}, "an entry is not as expected"),
+        ({"num_samples": "many"}, "an entry of split 'train' is not as expected"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused_before_anything_is_read(tmp_path, changes, says):

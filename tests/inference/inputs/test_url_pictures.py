@@ -57,6 +57,15 @@ def test_a_csv_of_urls_too(server, tmp_path):
     assert (tmp_path / "images" / "7.jpg").is_file()
 
 
+def test_a_list_of_the_owner_beside_the_photos_stays(server, tmp_path):
+    (tmp_path / "images").mkdir()
+    own = write(tmp_path / "images", f"# mine\n{server.url('/2.jpg')}\n", "urls.csv")
+    before = own.read_bytes()
+    list(opened(write(tmp_path, server.url("/1.jpg"))))
+    assert [one.key for one in opened(own)] == [server.url("/2.jpg")]
+    assert own.read_bytes() == before
+
+
 def test_the_fingerprint_is_that_of_the_urls(tmp_path):
     first = opened(write(tmp_path, "https://a.example/1.jpg\n")).fingerprint
     assert opened(write(tmp_path, "\n# other words\nhttps://a.example/1.jpg\n", "b.txt")).fingerprint == first

@@ -1,3 +1,5 @@
+"""Facts of a card go to JSON and back, and an exported folder hands them on."""
+
 import json
 
 import pytest

@@ -1,3 +1,5 @@
+"""The card of a run that was trained, evaluated and exported by the commands."""
+
 import json
 from pathlib import Path
 

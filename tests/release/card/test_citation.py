@@ -1,11 +1,13 @@
+"""What a card asks to cite: the software as its package describes it, and the paper a model stands on."""
+
 from email.message import Message
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from release.card.card_facts import RunRecord
 from release.card.citation import BIOTROVE, references, software
+from release.card.run_facts import RunRecord
 
 
 def test_the_software_is_cited_as_its_package_describes_itself():

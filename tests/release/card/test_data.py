@@ -1,21 +1,19 @@
+"""The dataset in the card: counts and licences of its records, and only of the shards that were trained on."""
+
 import json
 import shutil
 
 import pytest
 
-from release.card.card_facts import DataRecord, LicenceCount, RunRecord
 from release.card.collect import collect_card_facts
 from release.card.data import read_data
+from release.card.data_facts import DataRecord, LicenceCount
 from release.card.licences import statements
+from release.card.run_facts import RunRecord
 from taxonomy.errors import BadInputError
 from taxonomy.shards import DatasetFacts, manifest_bytes, manifest_name
 from tests.release.card import card_world
 from tests.trainer import small_dataset
-
-
-@pytest.fixture
-def manifest(tmp_path):
-    return card_world.write_dataset(tmp_path / "data")
 
 
 def trained_on(manifest) -> RunRecord:

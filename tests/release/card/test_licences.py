@@ -1,8 +1,10 @@
+"""Licence texts are understood as they are meant and no further."""
+
 import dataclasses
 
 import pytest
 
-from release.card.card_facts import DataRecord, LicenceCount
+from release.card.data_facts import DataRecord, LicenceCount
 from release.card.licences import has_term, is_public, is_reserved, is_understood, statements
 
 TABLE = {

@@ -1,12 +1,16 @@
+"""Results in the card: of this model and activation alone, in a fixed order, beside published figures."""
+
 import dataclasses
 
 import pytest
 
 from evaluation.benchmarks.published_figures import PAPERS_EIGHT, PUBLISHED_NUM_IMAGES, PUBLISHED_TOP1
-from release.card.card_facts import CardFacts, Figure, RunRecord, TrainingLog
+from release.card.card_facts import CardFacts
 from release.card.collect import collect_card_facts
 from release.card.limits import limits
+from release.card.result_facts import Figure
 from release.card.results import pictures_of, read_measured
+from release.card.run_facts import RunRecord, TrainingLog
 from release.card.write_card import write_card
 from taxonomy.errors import BadInputError
 from tests.evaluation.results.records import NAMES

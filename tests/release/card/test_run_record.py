@@ -1,3 +1,5 @@
+"""The run in the card: what its files say up to the checkpoint, whatever is torn or missing."""
+
 import json
 import random
 import re
@@ -13,11 +15,6 @@ from taxonomy.errors import BadInputError
 from tests.release.card import card_world
 from trainer.settings import recipe as recipes
 from trainer.settings.config import TrainConfig
-
-
-@pytest.fixture
-def manifest(tmp_path) -> Path:
-    return card_world.write_dataset(tmp_path / "data")
 
 
 @pytest.fixture

@@ -1,3 +1,5 @@
+"""Names and values in the card: hostile ones are shown and do nothing, folders stay out, YAML gives them back."""
+
 import random
 
 import pytest

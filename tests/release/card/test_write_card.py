@@ -1,3 +1,5 @@
+"""The card as written: what the hub reads, what was recorded, what is missing, and hostile names."""
+
 import dataclasses
 import json
 import subprocess
@@ -8,8 +10,10 @@ import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from release.card.card_facts import CardFacts, Difference, LicenceCount, RunRecord
+from release.card.card_facts import CardFacts
 from release.card.collect import collect_card_facts
+from release.card.data_facts import LicenceCount
+from release.card.run_facts import Difference, RunRecord
 from release.card.words import escaped, one_line
 from release.card.write_card import MAX_LICENCES, write_card
 from tests.evaluation.results.records import NAMES

@@ -1,3 +1,5 @@
+"""Published weights become a folder that open_clip loads, or are refused with what is known."""
+
 import json
 import re
 from pathlib import Path

@@ -167,6 +167,49 @@ def test_the_token_is_checked_before_any_work(hub: Hub, tmp_path: Path, monkeypa
     assert hub.requests == ["GET /api/whoami-v2"] * 2
 
 
+@pytest.mark.parametrize("token", ["hf_of\x0bmine", "hf_of\u2026mine", "hf_of\x7fmine", "hf_of\tmine"])
+def test_what_is_no_token_is_refused_without_showing_it(hub: Hub, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(BadInputError, match=r"^--push org/model: .* letters that no token has") as raised:
+        check_token(Repository(NAME))
+    assert "mine" not in str(raised.value)
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize("route", ["GET /api/models", "create", "preupload", "batch", "/commit/"])
+@pytest.mark.parametrize("answer", [b"<html>", b"[]", b"{}", b"null", b'"text"'])
+def test_an_odd_answer_ends_in_one_line_and_without_a_commit(
+    hub: Hub, tmp_path: Path, route: str, answer: bytes
+) -> None:
+    if route != "create":
+        hub.add(NAME, {"notes.txt": b"x"})
+    hub.answers[route] = answer
+    with pytest.raises(WorkFailedError, match=r"^--push org/model: .+") as raised:
+        push(folder_of(tmp_path), Repository(NAME), "first")
+    assert "\n" not in str(raised.value)
+    assert route == "create" or hub.files(NAME) == {"notes.txt": b"x"}
+
+
+def test_an_odd_answer_is_said_to_be_one(hub: Hub) -> None:
+    hub.answers["whoami"] = b"<html>"
+    with pytest.raises(WorkFailedError, match=rf"the hub at {hub.endpoint} gave an odd answer \(JSONDecodeError"):
+        check_token(Repository(NAME))
+
+
+def test_an_address_that_is_none_is_said(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://[::1")
+    with pytest.raises(WorkFailedError, match=r"^--push org/model: .*port"):
+        check_token(Repository(NAME))
+
+
+def test_why_the_hub_refused_is_said(hub: Hub, tmp_path: Path) -> None:
+    hub.add(NAME)
+    hub.refuse["/commit/"] = 400
+    said = r"^--push org/model: Bad request.*: refused with 400: Bearer <token> \(HTTP 400\)$"
+    with pytest.raises(WorkFailedError, match=said):  # the stand-in repeats the token as some proxies do
+        push(folder_of(tmp_path), Repository(NAME), "first")
+
+
 def test_a_token_that_may_only_read_is_refused(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.add(NAME, {"notes.txt": b"x"})
     monkeypatch.setenv("HF_TOKEN", READ_ONLY)

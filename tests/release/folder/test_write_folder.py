@@ -18,10 +18,14 @@ from evaluation.encoding.encode import to_input
 from evaluation.encoding.encoder import OpenClipEncoder
 from evaluation.encoding.pictures import eval_picture
 from evaluation.encoding.preprocess import Preprocess
+from evaluation.loading.facts import ModelFacts
 from evaluation.loading.fingerprint import model_hash
 from evaluation.model import ModelRequest, build_model, get_tokenizer, instantiate
+from release.card.card_facts import CardFacts
 from release.export.published_file import Progress, write_published_file
-from release.folder.write_folder import check_can_be_exported, public_facts, write_folder
+from release.folder.released_folder import released_folder
+from release.folder.whole_folder import check_out
+from release.folder.write_folder import check_can_be_exported, public_facts
 from taxonomy.errors import BadInputError, WorkFailedError
 from tests.evaluation.small_models import SMALL, changed
 from tests.release.export.small_checkpoints import OWN_PIXELS, TEXTS, photos, small_checkpoint, small_model
@@ -55,6 +59,13 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def write_folder(model: torch.nn.Module, facts: ModelFacts, out: Path) -> None:
+    """The folder of a model of which nothing else is known."""
+    check_out("--out", out)
+    with released_folder(model, facts, CardFacts("small", public_facts(facts), model_hash(model, facts)), out):
+        pass
 
 
 def normalised_like(pixels: Preprocess, encoded: bytes) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import open_clip
@@ -123,6 +125,58 @@ def test_a_sweep_that_was_stopped_goes_on_to_the_same_end(folder, monkeypatch, c
     assert (whole / "sweep.json").read_bytes() == Path("again/sweep.json").read_bytes()
     for path in (whole / "results").glob("*.json"):
         assert path.read_bytes() == (Path("again/results") / path.name).read_bytes()
+
+
+def test_what_killed_runs_left_unfinished_goes(folder):
+    out = interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0", "1")
+    names = (".sweep.json.999999999.tmp", "results/.a--b.json.999999999.tmp", "results/thumbnails/.6.jpg.999999999.tmp")
+    for name in (*names, ".draft.1.tmp"):
+        (out / name).write_text("x")
+    interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0", "1")
+    assert [(out / name).exists() for name in (*names, ".draft.1.tmp")] == [False, False, False, True]
+
+
+def test_a_second_run_at_once_is_refused(folder, capsys):
+    interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0")
+    holder = (
+        "import fcntl, sys\nfile = open('out/results/.lock', 'a')\nfcntl.lockf(file, fcntl.LOCK_EX)\n"
+        "print('held', flush=True)\nsys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(SystemExit) as end:
+            interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0")
+        assert end.value.code == 2
+        assert capsys.readouterr().err == "taxaflow: --out out: another run is writing there; wait for it to end\n"
+        other.communicate()
+
+
+def test_near_alphas_are_told_apart(folder, capsys):
+    out = interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0.1234561", "0.1234562")
+    said, page = capsys.readouterr().out, (out / "sweep.html").read_text()
+    for alpha in ("0.1234561", "0.1234562"):
+        assert f" {alpha} " in said and f">{alpha}<" in page.replace(" <", "<")
+    assert {one["label"] for one in json.loads((out / "sweep.json").read_text())["points"]} == {
+        f"start..trained alpha {alpha}" for alpha in ("0.1234561", "0.1234562")
+    }
+
+
+def test_neither_a_model_to_average_nor_settings_of_others_are_written_over(folder, capsys):
+    interpolated("--folder", "seen", "--prompts", "sci", "--alphas", "0", "1")
+    Path("ours").mkdir()
+    Path("ours/config.toml").write_text("mine = 1\n")
+    weights_of = "out/best/open_clip_model.safetensors"
+    for flags, out, expected in (
+        (["--from", "local-dir:out/best"], "out", "--out out: out/best is written anew, and --from is there"),
+        (["--to", weights_of], "out", "--out out: out/best is written anew, and --to is there"),
+        ([], "ours", "--out ours: its config.toml is not of this command"),
+    ):
+        before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+        with pytest.raises(SystemExit) as end:
+            interpolated("--folder", "seen", "--prompts", "sci", *flags, out=out)
+        assert (end.value.code, expected in capsys.readouterr().err) == (2, True)
+        assert before == {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
 
 
 def test_a_damaged_result_is_made_anew(folder):

@@ -1,3 +1,5 @@
+"""Checkpoints are read back to the last bit, damaged ones passed over, old ones removed."""
+
 import json
 import logging
 import shutil

@@ -1,6 +1,5 @@
 """Saving processes that are killed at every point, and disks that fill up: the checkpoints before are as they were."""
 
-import multiprocessing
 import os
 import resource
 import shutil
@@ -15,6 +14,7 @@ import pytest
 
 from taxonomy.errors import WorkFailedError
 from tests import small_disk as disks
+from tests.forked import forking
 from tests.trainer.checkpoint_contents import content_of, is_same
 from trainer.checkpoints import checkpoint
 from trainer.checkpoints.checkpoint import CheckpointContent
@@ -28,9 +28,7 @@ _FILE_EVENTS = ("os.rename", "os.mkdir", "os.rmdir", "os.remove", "shutil.rmtree
 @pytest.fixture(scope="module")
 def processes():
     """Processes of a server that has imported torch already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo", "safetensors.torch", "pytest"])  # an optimizer imports the first
-    return context
+    return forking()
 
 
 def die_before(num_events: int, folder: Path) -> None:

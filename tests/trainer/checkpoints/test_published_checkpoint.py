@@ -1,3 +1,5 @@
+"""Checkpoints in the published form, which open_clip reads."""
+
 import dataclasses
 import json
 from typing import Any

@@ -1,3 +1,5 @@
+"""Draws go on from a saved state."""
+
 import random
 
 import numpy as np

@@ -10,13 +10,13 @@ import pytest
 from taxonomy.errors import BadInputError, WorkFailedError
 from tests.trainer.small_dataset import Members, change_manifest, jpeg, write_dataset
 from trainer.data.bad_samples import BadSample
-from trainer.data.shard_index import ShardIndex, read_manifest
+from trainer.data.shard_index import ShardIndex, checked_shards
 
 SIZES = [3, 5, 1, 4]
 
 
 def index_of(manifest: Path, tmp_path: Path) -> ShardIndex:
-    return ShardIndex(manifest.parent, read_manifest(manifest, "train"), tmp_path / "kept")
+    return ShardIndex(manifest.parent, checked_shards(manifest, "train"), tmp_path / "kept")
 
 
 def num_open_files() -> int:
@@ -69,7 +69,7 @@ def test_a_missing_member_is_a_bad_sample(tmp_path: Path):
         (b"{", "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
         (b"[]", "schema_version is None"),
-        (b'{"schema_version":2,"splits":{}}', "schema_version is 2, this trainer reads 1"),
+        (b'{"schema_version":2,"splits":{}}', "schema_version is 2, 1 can be read"),
         (b'{"schema_version":1,"splits":{"val":[{}],"test":[]}}', "no shards in split 'train'; .*: val$"),
         (b'{"schema_version":1,"splits":["train"]}', "no shards in split 'train'; .*: none$"),
         (b'{"schema_version":1,"splits":{"train":[{"file":"a"}]}}', "split 'train' is not as expected.*sha256"),
@@ -79,7 +79,7 @@ def test_an_unusable_manifest_is_refused(tmp_path: Path, content: bytes, message
     path = tmp_path / "manifest.json"
     path.write_bytes(content)
     with pytest.raises(BadInputError, match=f"manifest.json.*{message}"):
-        read_manifest(path, "train")
+        checked_shards(path, "train")
 
 
 @pytest.mark.parametrize(
@@ -90,32 +90,32 @@ def test_a_manifest_with_a_value_of_another_type_is_refused(tmp_path: Path, fiel
     manifest = write_dataset(tmp_path / "data", SIZES)
     change_manifest(manifest, **{field: value})
     with pytest.raises(BadInputError, match=rf"split 'train' is not as expected: ValueError.*{field} is {value!r}"):
-        read_manifest(manifest, "train")
+        checked_shards(manifest, "train")
 
 
 def test_a_shard_that_is_listed_twice_is_refused(tmp_path: Path):
     manifest = write_dataset(tmp_path / "data", SIZES)
-    change_manifest(manifest, file=read_manifest(manifest, "train")[1].file)
+    change_manifest(manifest, file=checked_shards(manifest, "train")[1].file)
     with pytest.raises(BadInputError, match="lists a shard twice"):
-        read_manifest(manifest, "train")
+        checked_shards(manifest, "train")
 
 
 def test_a_missing_manifest_is_refused_by_name(tmp_path: Path):
     with pytest.raises(BadInputError, match=r"--train-data .*none\.json: No such file.*manifest\.json"):
-        read_manifest(tmp_path / "none.json", "train")
+        checked_shards(tmp_path / "none.json", "train")
 
 
 def test_missing_and_resized_shards_are_counted_and_the_first_is_named(tmp_path: Path):
     manifest = write_dataset(tmp_path / "data", SIZES)
-    shards = read_manifest(manifest, "train")
+    shards = checked_shards(manifest, "train")
     (manifest.parent / shards[1].file).unlink()
     with (manifest.parent / shards[3].file).open("ab") as file:
         file.write(b"\0")
     with pytest.raises(BadInputError, match=rf"2 of 4 shards cannot be used: {shards[1].file}: No such file"):
-        read_manifest(manifest, "train")
+        checked_shards(manifest, "train")
     (manifest.parent / shards[1].file).write_bytes(b"")
     with pytest.raises(BadInputError, match=rf"{shards[1].file} has 0 bytes, not {shards[1].num_bytes:,}"):
-        read_manifest(manifest, "train")
+        checked_shards(manifest, "train")
 
 
 def test_another_number_of_samples_than_the_manifests_is_found(tmp_path: Path):
@@ -130,7 +130,7 @@ def test_another_number_of_samples_than_the_manifests_is_found(tmp_path: Path):
 
 def test_a_shard_that_vanishes_or_shrinks_during_training_stops_it_by_name(tmp_path: Path):
     manifest = write_dataset(tmp_path / "data", SIZES)
-    shards = read_manifest(manifest, "train")
+    shards = checked_shards(manifest, "train")
     index = index_of(manifest, tmp_path)
     index.check(0)
     os.truncate(manifest.parent / shards[0].file, 600)
@@ -143,6 +143,6 @@ def test_a_shard_that_vanishes_or_shrinks_during_training_stops_it_by_name(tmp_p
 
 def test_a_damaged_tar_is_found_by_the_check(tmp_path: Path):
     manifest = write_dataset(tmp_path / "data", SIZES)
-    path = manifest.parent / read_manifest(manifest, "train")[2].file
+    path = manifest.parent / checked_shards(manifest, "train")[2].file
     path.write_bytes(b"x" * path.stat().st_size)
     assert "no tar header" in str(index_of(manifest, tmp_path).check(2))

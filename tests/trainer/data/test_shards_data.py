@@ -11,6 +11,7 @@ import pytest
 
 from taxonomy.captions import CaptionFields, captions
 from taxonomy.errors import BadInputError, WorkFailedError
+from taxonomy.manifest import dataset_folder
 from taxonomy.ranks import RANKS
 from tests.trainer.small_dataset import (
     Members,
@@ -22,7 +23,6 @@ from tests.trainer.small_dataset import (
 )
 from trainer.data.batch import Batch, DataSettings
 from trainer.data.caption_choice import CaptionPolicy
-from trainer.data.shard_index import dataset_folder
 from trainer.data.shards_data import open_shards
 
 pytestmark = pytest.mark.torch

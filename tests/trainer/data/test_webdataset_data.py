@@ -1,3 +1,5 @@
+"""Tars of any origin as a training set: resume behind every batch, epochs and passes."""
+
 import json
 import os
 import signal

@@ -1,3 +1,5 @@
+"""Shards named by patterns, their sizes and weights, and what cannot be understood."""
+
 import json
 
 import pytest

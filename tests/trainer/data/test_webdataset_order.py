@@ -1,3 +1,5 @@
+"""The order of samples over ranks, workers, epochs and passes, and going on within it."""
+
 from collections import Counter
 from dataclasses import replace
 from itertools import islice, pairwise

@@ -1,3 +1,5 @@
+"""Picture and caption of a sample of either layout, or the reason why not."""
+
 import io
 import json
 

@@ -1,3 +1,5 @@
+"""Samples of one tar from a file, an address or a command, and every way it can break off."""
+
 import io
 import shutil
 import tarfile

@@ -1,3 +1,5 @@
+"""Sums and times between two logged steps."""
+
 import json
 import random
 

@@ -1,3 +1,5 @@
+"""TensorBoard and wandb: figures under their published names, and nothing imported unasked."""
+
 import importlib.util
 import os
 import subprocess

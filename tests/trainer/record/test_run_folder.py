@@ -1,3 +1,5 @@
+"""A run's folder is claimed once, by a name of its own, and held by one process."""
+
 import os
 import signal
 import subprocess

@@ -1,3 +1,5 @@
+"""The log of a run: a line, a report and a sentence for a step, cut back at a resume."""
+
 import contextlib
 import json
 import math

@@ -1,3 +1,5 @@
+"""Equal texts of a batch are found, with their places and counts."""
+
 from collections import Counter
 
 import pytest

@@ -1,3 +1,5 @@
+"""Which steps are bad, and when they end the run."""
+
 import json
 import math
 import random

@@ -1,3 +1,5 @@
+"""Optimizer and learning rates are the published ones."""
+
 import math
 from types import SimpleNamespace
 

@@ -1,3 +1,5 @@
+"""A step with accumulation or on two ranks is the step of one large batch."""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.conftest import PROJECT
 from tests.trainer.small_dataset import write_dataset
 from tests.trainer.small_runs import write_recipe
-from trainer.tuning.trial_folder import TrialFolder
+from trainer.tuning.trials.folder import TrialFolder
 
 TIMEOUT_S = 280
 """For a process: many times what it takes on a free machine."""
@@ -47,10 +47,24 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
 
 def start_with(folder: Path, arguments: Sequence[str]) -> subprocess.Popen[str]:
     """The command with these arguments as a process of its own, which runs in this folder."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": f"{PROJECT}{os.pathsep}{_plain_jsonschema(folder)}",
+    }
     command = [sys.executable, "-m", "taxaflow", "tune", *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def _plain_jsonschema(folder: Path) -> Path:
+    """A folder of modules with which jsonschema does not find a parser of addresses that JupyterLab brings along.
+
+    Ray imports jsonschema in all of its eight processes, where that parser would take 2 s to build its grammar.
+    """
+    modules = folder / "modules"
+    modules.mkdir(exist_ok=True)
+    (modules / "rfc3987_syntax.py").write_text('raise ImportError("not for tests")\n')
+    return modules
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:

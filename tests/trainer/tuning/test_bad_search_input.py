@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from taxonomy.errors import BadInputError
+from taxonomy.errors import BadInputError, WorkFailedError
 from tests.conftest import PROJECT
 from tests.trainer.command import tree
 from tests.trainer.tuning.small_search import flags
 from trainer.tuning import cli
 from trainer.tuning.config import load, split
 from trainer.tuning.prepare import prepare
-from trainer.tuning.search_folder import compared
+from trainer.tuning.search_folder import shared_settings
 
 
 def refused(arguments: list[str], capsys) -> str:
@@ -56,6 +56,8 @@ def without(arguments: list[str], flag: str) -> list[str]:
         (["--max-steps", "10"], "--scheduler asha: the first rung"),
         (["--scheduler", "random", "--zeroshot-frequency", "0"], "--zeroshot-frequency 0"),
         (["--address", "ray://10.0.0.1:10001"], "--address ray://.*: run the command on a machine of the cluster"),
+        (["--address", "local"], "--address local: .* leave --address out"),
+        (["--address", "somewhere"], "--address somewhere: .*HOST:PORT"),
         (["--address", "127.0.0.1:9"], "--address 127.0.0.1:9: no Ray cluster answers there"),
         (["--cpus-per-trial", "9999"], "--cpus-per-trial 9999: this machine has"),
         (["--out", "manifest.json/tuned"], "is a file; give a folder"),
@@ -68,6 +70,13 @@ def test_bad_settings(tmp_path, monkeypatch, capsys, more, said):
     error = refused([*arguments, *more], capsys)
     assert re.search(said, error), error
     assert tree(tmp_path) == before
+
+
+def test_a_recipe_with_other_data_to_choose_by(tmp_path, capsys):
+    arguments = flags(tmp_path)
+    recipe = tmp_path / "dwarf.toml"
+    recipe.write_text(f'val_data = "{tmp_path / "data" / "manifest.json"}"\n{recipe.read_text()}')
+    assert f"--recipe {recipe}: val_data is not supported" in refused(arguments, capsys)
 
 
 @pytest.mark.parametrize("flag", ["--recipe", "--train-data", "--out"])
@@ -110,7 +119,7 @@ def begun(folder: Path) -> list[str]:
     arguments = flags(folder)
     search = prepare(*load(arguments))
     with search.folder.locked():
-        search.folder.begin(search.settings(), compared(dataclasses.asdict(search.shared)))
+        search.folder.begin(search.settings(), shared_settings(dataclasses.asdict(search.shared)))
     return arguments
 
 
@@ -118,7 +127,7 @@ def begun(folder: Path) -> list[str]:
     ("more", "said"),
     [
         (["--seed", "1"], "--seed 0, not 1"),
-        (["--trials", "21"], "--trials 20, not 21"),
+        (["--trials", "19"], "--trials 20, not 19"),
         (["--metric", "val-top3"], "--metric val-top1, not val-top3"),
         (["--wd-high", "0.5"], "--wd-high 1.0, not 0.5"),
         (["--batch-size", "6"], "--batch-size 4, not 6"),
@@ -138,7 +147,19 @@ def test_a_dataset_that_has_changed_is_another_one(tmp_path, capsys):
     arguments = begun(tmp_path)
     manifest = tmp_path / "data" / "manifest.json"
     manifest.write_text(manifest.read_text() + "\n")
-    assert "--train-data-sha256" in refused(arguments, capsys)
+    assert "another content of --train-data" in refused(arguments, capsys)
+
+
+def test_a_search_may_get_more_trials_and_keeps_those_it_has(tmp_path):
+    arguments = begun(tmp_path)
+    few = prepare(*load(arguments)).specs
+    search = prepare(*load([*arguments, "--trials", "23"]))
+    assert search.specs[:20] == few
+    assert len(search.specs) == 23
+    with search.folder.locked():
+        search.folder.begin(search.settings(), shared_settings(dataclasses.asdict(search.shared)))
+    with pytest.raises(BadInputError, match="--trials 23, not 20"):
+        prepare(*load(arguments))
 
 
 def test_places_may_change(tmp_path):
@@ -152,10 +173,32 @@ def test_two_searches_in_one_folder(tmp_path, capsys):
         assert "searches in it; wait for it to end" in refused(arguments, capsys)
 
 
-def test_a_folder_with_trials_of_who_knows_what(tmp_path, capsys):
+@pytest.mark.parametrize("name", ["trials/", "base.toml", "train.jsonl", "thesis.tex"])
+def test_a_folder_with_who_knows_what(tmp_path, capsys, name):
     arguments = flags(tmp_path)
-    (tmp_path / "tuned" / "trials").mkdir(parents=True)
-    assert "has trials/ but no tune.toml" in refused(arguments, capsys)
+    (tmp_path / "tuned").mkdir()
+    if name.endswith("/"):
+        (tmp_path / "tuned" / name).mkdir()
+    else:
+        (tmp_path / "tuned" / name).write_text("lr = 1\n")
+    before = tree(tmp_path)
+    assert f"has {name} but no tune.toml, so no search" in refused(arguments, capsys)
+    assert tree(tmp_path) == before
+
+
+def test_a_search_that_ended_among_its_first_files_begins_anew(tmp_path):
+    search = prepare(*load(flags(tmp_path)))
+    facts = search.settings(), shared_settings(dataclasses.asdict(search.shared))
+    in_the_way = tmp_path / "tuned" / "tune.toml"
+    with search.folder.locked():
+        in_the_way.mkdir()
+        with pytest.raises(WorkFailedError, match=r"cannot write .*tune\.toml"):
+            search.folder.begin(*facts)
+        in_the_way.rmdir()
+        assert search.folder.base.is_file()
+        search.folder.check(*facts)
+        search.folder.begin(*facts)
+        search.folder.check(*facts)
 
 
 def test_flags_go_to_whom_they_belong():

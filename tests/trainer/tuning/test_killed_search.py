@@ -13,12 +13,12 @@ from tests.trainer.command import tree
 from tests.trainer.tuning import small_search
 from trainer.settings.config import load
 from trainer.tuning import cli
-from trainer.tuning.leftovers import processes_in
+from trainer.tuning.ray_search.leftovers import processes_in
 
 pytestmark = [pytest.mark.torch, pytest.mark.process, pytest.mark.timeout(900)]
 
-STEPS = 240
-SEARCH = f"--trials 3 --max-steps {STEPS} --seed 3 --scheduler random --zeroshot-frequency 10".split()
+STEPS = 120
+SEARCH = f"--trials 3 --max-steps {STEPS} --seed 3 --scheduler random --zeroshot-frequency 5".split()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's end")
@@ -38,7 +38,7 @@ def test_three_trials_with_one_kill(tmp_path, capsys):
     small_search.wait_until(lambda: not second.is_running())
     assert second.result() is None
     saved = [line["step"] for line in second.log() if line.get("event") == "stopped"]
-    assert len(saved) == 1, (second.log()[-1], second.processes(), second.last_words())
+    assert len(saved) == 1, (second.log()[-1], second.processes(), second.last_output_line())
     assert 20 <= saved[0] < STEPS
     assert small_search.starts(third) == []
     done = tree(first.path)

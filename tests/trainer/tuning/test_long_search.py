@@ -10,8 +10,8 @@ import pytest
 
 from tests.trainer.command import tree
 from tests.trainer.tuning import small_search
-from trainer.tuning.leftovers import processes_in
-from trainer.tuning.trial_folder import OK, STOPPED
+from trainer.tuning.ray_search.leftovers import core_processes, processes_in
+from trainer.tuning.trials.folder import OK, STOPPED
 
 pytestmark = [pytest.mark.torch, pytest.mark.process, pytest.mark.long, pytest.mark.timeout(3600)]
 linux_alone = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's end")
@@ -52,7 +52,7 @@ def test_twenty_tiny_trials_of_60_steps_with_kills(tmp_path):
         assert result.status in (OK, STOPPED)
         if result.status == OK:
             small_search.assert_trained_once(files, STEPS)
-        assert (files.stop_decision() is not None) is (result.status == STOPPED)
+        assert (files.early_stop() is not None) is (result.status == STOPPED)
         assert files.curve() == sorted(set(files.curve()))
     assert {result.status for result in results if result} == {OK, STOPPED}
     assert results[0] is not None
@@ -92,3 +92,25 @@ def test_a_search_that_is_asked_to_stop_saves_and_goes_on(tmp_path, number, code
     assert [len(small_search.starts(files)) for files in (first, second)] == [2, 1]
     for files in (first, second):
         small_search.assert_trained_once(files, 400)
+
+
+@linux_alone
+def test_a_search_whose_ray_is_killed_says_so_and_goes_on_then_grows(tmp_path):
+    more = ("--max-steps", "120", "--scheduler", "random")
+    trials = [small_search.trial(tmp_path, number) for number in range(3)]
+    search = small_search.start(tmp_path, *more, "--trials", "1")
+    small_search.wait_until(lambda: trials[0].steps() >= 5, search)
+    names = {(Path("/proc") / str(one) / "comm").read_text().strip(): one for one in core_processes(tmp_path / "tuned")}
+    os.kill(names["raylet"], signal.SIGKILL)
+    code, _, stderr = small_search.finish(search)
+    assert code == 1, stderr
+    assert stderr.splitlines()[-1] == "taxaflow: Ray's processes were killed; run the same command again to go on"
+
+    for number in (1, 3):
+        code, _, stderr = small_search.finish(small_search.start(tmp_path, *more, "--trials", str(number)))
+        assert code == 0, stderr
+        comparison = json.loads((tmp_path / "tuned" / "comparison.json").read_bytes())
+        results = [result for files in trials if (result := files.result()) is not None]
+        assert [result.trial for result in results] == list(range(number))
+        assert comparison["best"]["trial"] == max(results, key=lambda one: (one.metric or 0, -one.trial)).trial
+    assert [len(small_search.starts(files)) for files in trials] == [2, 1, 1]

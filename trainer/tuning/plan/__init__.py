@@ -1,0 +1,1 @@
+"""What is searched and when: the settings of every trial, evaluations, rungs."""

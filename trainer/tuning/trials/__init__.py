@@ -1,0 +1,1 @@
+"""One trial: its folder, its processes, its result."""
