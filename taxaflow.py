@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from spark_jobs import cli as data_cli
-from taxonomy.ending import ending
+from taxonomy.ending import ending, open_missing_streams
 
 _FLAGS_OF_ITS_OWN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -107,6 +107,7 @@ def _root() -> None:
 
 def main() -> None:
     """Run the command line."""
+    open_missing_streams()
     data_cli.main(app)
 
 

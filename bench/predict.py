@@ -1,6 +1,6 @@
 """Measures `taxaflow predict` beside pybioclip's CustomLabelsClassifier: the same model, photos, labels and prompts.
 
-    python -m bench.predict --work DIR [--repeat 3] [--hollow 200 2000] [--full 64 320] [--threads 1] [--fast-pixels]
+    python -m bench.predict --work DIR [--repeat 3] [--hollow 200 2000] [--full 64 320] [--threads 1] [--resize fast]
                             [--no-peer]
 
 The model is a ViT-B/16 of random weights in a folder that both open without network (`local-dir:`), the photos are
@@ -110,7 +110,7 @@ def make_world(given: argparse.Namespace) -> World:
         write_random_model(given.model, work / "model")
     peer = None if given.no_peer else environment_python(work / "pybioclip-venv", peer_pins())
     environment = OFFLINE | ({} if given.threads is None else {"OMP_NUM_THREADS": str(given.threads)})
-    own_flags = ["--fast-pixels"] if given.fast_pixels else []
+    own_flags = ["--resize", given.resize] if given.resize else []
     return World(work / "model", photos, labels, work / "out", peer, environment, own_flags)
 
 
@@ -211,7 +211,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", default="ViT-B-16", help="open_clip's name, of random weights")
     parser.add_argument("--threads", type=int, help="of torch, on both sides (default: what torch takes)")
     parser.add_argument("--modes", nargs="+", choices=(HOLLOW, FULL), default=[HOLLOW, FULL])
-    parser.add_argument("--fast-pixels", action="store_true", help="run taxaflow with it; the table says so")
+    parser.add_argument("--resize", choices=("exact", "fast"), help="run taxaflow with it; the table says so")
     parser.add_argument("--no-peer", action="store_true", help="leave pybioclip out")
     given = parser.parse_args(arguments)
     for mode in SIZES:

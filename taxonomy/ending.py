@@ -1,6 +1,7 @@
 """How every command ends: one line on stderr and the documented exit code."""
 
 import logging
+import os
 import sys
 import traceback
 from types import TracebackType
@@ -36,6 +37,20 @@ class ending:
         if self._debug:
             traceback.print_exception(error)
         end(error)
+
+
+def open_missing_streams() -> None:
+    """Where a process was started without stdin, stdout or stderr (`>&-`), have /dev/null there: print() needs a file.
+
+    Call it before anything opens a file, which would take the number of a missing one.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def end(error: BaseException) -> NoReturn:

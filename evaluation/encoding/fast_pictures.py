@@ -11,15 +11,11 @@ Shapes: H, W height and width of the decoded picture, S side of the result.
 import numpy as np
 import simplejpeg
 import torch
-from PIL import Image
 from torch.nn.functional import interpolate
 
-from evaluation.encoding.pictures import eval_picture, fitted_size
+from evaluation.encoding.pictures import MOST_PIXELS, eval_picture, fitted_size
 
 _COLOURS = frozenset({"YCbCr", "RGB"})
-_MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-"""Above it Pillow refuses."""
-
 _MARGIN = 2
 """How much larger than the resized picture one that is decoded at a smaller scale is at least, along each side."""
 
@@ -45,7 +41,7 @@ def fast_picture(
         header_height, header_width, colours, _ = simplejpeg.decode_jpeg_header(encoded)
         full = int(header_width), int(header_height)
         fitted = fitted_size(*full, size, resize_mode)
-        if colours in _COLOURS and full[0] * full[1] <= _MOST_PIXELS and min(fitted) > 0:
+        if colours in _COLOURS and full[0] * full[1] <= MOST_PIXELS and min(fitted) > 0:
             pixel_HWC, factor = _decoded(encoded, full, fitted)
             return _centred(_resized(pixel_HWC, factor, full, fitted, interpolation), size)
     except ValueError:

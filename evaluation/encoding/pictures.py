@@ -15,6 +15,9 @@ from evaluation.errors import UnreadableImageError
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM")
 """What pictures may be: none of them makes Pillow start another program, as PostScript would."""
 
+MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+"""Above it Pillow refuses a picture as a decompression bomb, and `fitted_size` one that would become so large."""
+
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -51,6 +54,9 @@ def fitted_size(width: int, height: int, size: int, resize_mode: str) -> tuple[i
         height: of the picture, px.
         size: side of the square.
         resize_mode: "shortest", "squash" or "longest".
+
+    Raises:
+        ValueError: it would have more than MOST_PIXELS.
     """
     if resize_mode == "squash":
         return size, size
@@ -59,6 +65,8 @@ def fitted_size(width: int, height: int, size: int, resize_mode: str) -> tuple[i
         return round(width / ratio), round(height / ratio)
     # torchvision rounds the long side down
     long = int(size * max(width, height) / min(width, height))
+    if size * long > MOST_PIXELS:
+        raise ValueError(f"{width:,} x {height:,} px is too long and thin: {size * long:,} px when resized to {size}")
     return (size, long) if width <= height else (long, size)
 
 

@@ -5,18 +5,17 @@ All of it is read part by part and written in one go through, so that any number
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from evaluation.results.whole_file import sync
 from inference.embed.out_folder import FAILURES, KEYS_FILE, NPY_FILE, About
 from inference.embed.parts import Parts
 from taxonomy.errors import WorkFailedError
+from taxonomy.whole_file import reason_of, whole_file
 
 
 def write_failures(folder: Path, failures: Iterable[tuple[str, str]]) -> None:
@@ -68,18 +67,11 @@ def is_whole_npy(folder: Path, about: About) -> bool:
 @contextmanager
 def _whole(path: Path) -> Iterator[IO[bytes]]:
     """A file that is under its name when the block ends, or as it was before."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with whole_file(path) as file:
             yield file
-        sync(temporary)
-        temporary.replace(path)
-        sync(path.parent)
     except OSError as error:
-        raise WorkFailedError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+        raise WorkFailedError(f"cannot write {path}: {reason_of(error)}") from error
 
 
 def _csv_line(values: Iterable[str]) -> bytes:

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.results.whole_file import write_whole
 from inference.embed.config import PARQUET, EmbedConfig
 from inference.sole_writer import sole_writer
 from taxonomy.errors import BadInputError
+from taxonomy.whole_file import write_whole
 
 if TYPE_CHECKING:
     from evaluation.encoding.encoder import OpenClipEncoder
@@ -139,7 +139,7 @@ def _other_model(found: About, wanted: About) -> str | None:
         return f"by {found.variant}, not {wanted.variant}"
     found_fast, wanted_fast = ((one.preprocess or {}).get("fast_pixels", False) for one in (found, wanted))
     if found_fast != wanted_fast:
-        return "made with --fast-pixels" if found_fast else "of exact pixels, not of --fast-pixels"
+        return "made with --resize fast" if found_fast else "made without --resize fast"
     if found.preprocess != wanted.preprocess:
         return f"of other pixels: {found.preprocess}, not {wanted.preprocess}"
     return None

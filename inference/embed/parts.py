@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evaluation.results.whole_file import write_whole
 from inference.embed.out_folder import About
 from inference.stream import EmbeddedBatch
+from taxonomy.whole_file import write_whole
 
 _META = b"taxaflow"
 """Key of a file's metadata: JSON with what about.json says of model and pixels, and `part`, `num_pictures` and

@@ -29,6 +29,7 @@ from inference.embed.out_folder import (
     write_about,
 )
 from inference.embed.parts import Parts, in_parts
+from inference.inputs.input_settings import FAST
 from inference.inputs.picture import Inputs, Picture
 from inference.open_model import open_model
 from inference.stream import embedded
@@ -46,7 +47,7 @@ def run_embed(config: EmbedConfig, inputs: Inputs) -> About:
     """
     if not brings_weights(config.choice):
         _LOG.warning("--model %s: neither --pretrained nor --resume: its weights are random", config.choice.model)
-    encoder = open_model(config, config.fast_pixels)
+    encoder = open_model(config, config.resize == FAST)
     wanted = about_inputs(config, inputs).with_model(config, encoder)
     with own_folder(config.out_dir):
         about = _go_on(config, wanted)

@@ -4,10 +4,10 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import IO
 
@@ -87,9 +87,19 @@ def _to_stdout() -> Iterator[None]:
 
 @contextmanager
 def _csv(file: IO) -> Iterator[Write]:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    yield lambda rows: writer.writerows(map(_short, rows))
+    r"""Lines end in \n; a value with `\r` in it is quoted too, as readers end lines there."""
+    line = StringIO()
+    writer = csv.writer(line, lineterminator="\r\n")
+
+    def write(rows: Iterable[Iterable]) -> None:
+        for row in rows:
+            writer.writerow(row)
+            file.write(line.getvalue().removesuffix("\r\n") + "\n")
+            line.seek(0)
+            line.truncate()
+
+    write([COLUMNS])
+    yield lambda rows: write(map(_short, rows))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from evaluation.encoding.encoder import OpenClipEncoder
+from inference.inputs.input_settings import FAST
 from inference.label_embeddings.embed_labels import LabelEmbeddings, embed_labels, read_label_embeddings
 from inference.open_model import open_model
 from inference.predict.config import MOST_LOGIT_SCALE, PredictConfig
@@ -26,7 +27,7 @@ def run(config: PredictConfig, question: OpenQuestion) -> None:
         BadInputError: the model cannot be used, or the embeddings of the labels are another model's.
         WorkFailedError: not one picture could be read, or the output could not be written.
     """
-    encoder = open_model(config, config.fast_pixels)
+    encoder = open_model(config, config.resize == FAST)
     scale = _scale(config, encoder)
     labels = _embeddings(config, question, encoder)
     groups = question.labels.groups

@@ -10,10 +10,11 @@ from typing import Any
 
 from evaluation.loading.facts import HUB, LOCAL
 from evaluation.settings.baselines import ModelChoice, choose
+from evaluation.settings.benchmark_settings import BenchmarkSettings
 from evaluation.settings.config import EvalConfig
-from evaluation.settings.config_checks import DATA_FIELDS, PUBLISHED_FLAGS, check_device, check_paths
+from evaluation.settings.config_checks import PUBLISHED_FLAGS, check_model, check_paths
 from evaluation.settings.model_settings import ModelSettings
-from evaluation.settings.option import flag_of, option, options
+from evaluation.settings.option import Settings, flag_of, option, option_of
 from evaluation.settings.path_checks import check_can_be_made
 from release.folder.whole_folder import check_out
 from taxonomy.errors import BadInputError
@@ -32,15 +33,9 @@ _WITH_FACTS = (".pt", ".safetensors")
 _NEED_A_BENCHMARK = ("label_column", "images_root", "choose_by")
 
 
-def _as_in(config_class: type, name: str) -> Any:
-    """The field of another command, with its help, default and rules."""
-    one = config_class.__dataclass_fields__[name]
-    return dataclasses.field(default=one.default, metadata=one.metadata)
-
-
 @dataclass(frozen=True)
-class InterpolateConfig:
-    """Every setting of an interpolation, checked when it is made; a field is its flag's name with _ for -."""
+class LineSettings(Settings):
+    """The two models, and the points between them."""
 
     from_model: str | None = option(
         "The model at alpha 0, most often the one that training began with: a step_* or run folder of this trainer, "
@@ -68,69 +63,6 @@ class InterpolateConfig:
         metavar="NAME",
     )
 
-    arbor_val: bool | str = _as_in(EvalConfig, "arbor_val")
-    arbor_rare: bool | str = _as_in(EvalConfig, "arbor_rare")
-    lifestages: bool | str = _as_in(EvalConfig, "lifestages")
-    bioclip_rare: bool | str = _as_in(EvalConfig, "bioclip_rare")
-    confounding: bool | str = _as_in(EvalConfig, "confounding")
-    deepweeds: bool | str = _as_in(EvalConfig, "deepweeds")
-    fungi: bool | str = _as_in(EvalConfig, "fungi")
-    insects2: bool | str = _as_in(EvalConfig, "insects2")
-    birds: str | None = _as_in(EvalConfig, "birds")
-    benchmarks: tuple[str, ...] = _as_in(EvalConfig, "benchmarks")
-    imagenet_val: str | None = _as_in(EvalConfig, "imagenet_val")
-    csv: str | None = _as_in(EvalConfig, "csv")
-    label_column: str | None = _as_in(EvalConfig, "label_column")
-    folder: str | None = _as_in(EvalConfig, "folder")
-    shards: str | None = _as_in(EvalConfig, "shards")
-    split: str = _as_in(EvalConfig, "split")
-    benchmarks_root: str = _as_in(EvalConfig, "benchmarks_root")
-    images_root: str | None = _as_in(EvalConfig, "images_root")
-
-    taxon: tuple[str, ...] = dataclasses.field(
-        default=("headline",), metadata=EvalConfig.__dataclass_fields__["taxon"].metadata
-    )
-    class_list: str = _as_in(EvalConfig, "class_list")
-    protocol: str = _as_in(EvalConfig, "protocol")
-    prompts: str | None = _as_in(EvalConfig, "prompts")
-
-    model: str | None = option(
-        "open_clip's name of the architecture, for a tag or bare weights.", None, str, _MODEL, metavar="NAME"
-    )
-    activation: str | None = _as_in(ModelSettings, "activation")
-    force: bool = _as_in(ModelSettings, "force")
-    precision: str = _as_in(ModelSettings, "precision")
-    device: str | None = _as_in(ModelSettings, "device")
-
-    batch_size: int = _as_in(EvalConfig, "batch_size")
-    workers: int = _as_in(EvalConfig, "workers")
-    cache: bool = _as_in(EvalConfig, "cache")
-    cache_dir: str | None = _as_in(EvalConfig, "cache_dir")
-
-    out: str = option("Where points, results and the page go.", "interpolated", str, _OUTPUT, metavar="DIR")
-    save_all: bool = option("Write every point as a folder, not the best alone.", False, bool, _OUTPUT)
-    debug: bool = _as_in(EvalConfig, "debug")
-
-    def __post_init__(self) -> None:
-        """Check every value, and what they must agree on.
-
-        Raises:
-            BadInputError: a value is not allowed; names its flag.
-        """
-        object.__setattr__(self, "alphas", _as_texts(self.alphas))
-        for name, one in options(InterpolateConfig).items():
-            object.__setattr__(self, name, one.checked(flag_of(name), getattr(self, name)))
-        self.points  # noqa: B018  # refused here if they cannot be used
-        self.ends  # noqa: B018
-        if self.force and self.activation is None:
-            raise BadInputError("--force: goes with --activation only, which it lets contradict the weights")
-        check_device(self.device)
-        if self.has_benchmarks:
-            self.evaluation()
-        given = [name for name in _NEED_A_BENCHMARK if getattr(self, name) is not None]
-        if given and not self.has_benchmarks:
-            raise BadInputError(f"{flag_of(given[0])} {getattr(self, given[0])}: goes with a benchmark only")
-
     @cached_property
     def points(self) -> list[float]:
         """The alphas, ascending, each once.
@@ -141,6 +73,47 @@ class InterpolateConfig:
         if not self.alphas:
             raise BadInputError("--alphas: give at least one number from 0 to 1")
         return sorted({_alpha(text) for text in self.alphas})
+
+
+@dataclass(frozen=True)
+class InterpolateConfig(BenchmarkSettings, LineSettings):
+    """Every setting of an interpolation, checked when it is made; a field is its flag's name with _ for -."""
+
+    taxon: tuple[str, ...] = option_of(BenchmarkSettings, "taxon", default=("headline",))
+
+    model: str | None = option(
+        "open_clip's name of the architecture, for a tag or bare weights.", None, str, _MODEL, metavar="NAME"
+    )
+    activation: str | None = option_of(ModelSettings, "activation")
+    force: bool = option_of(ModelSettings, "force")
+    precision: str = option_of(ModelSettings, "precision")
+    device: str | None = option_of(ModelSettings, "device")
+
+    batch_size: int = option_of(EvalConfig, "batch_size")
+    workers: int = option_of(EvalConfig, "workers")
+    cache: bool = option_of(EvalConfig, "cache")
+    cache_dir: str | None = option_of(EvalConfig, "cache_dir")
+
+    out: str = option("Where points, results and the page go.", "interpolated", str, _OUTPUT, metavar="DIR")
+    save_all: bool = option("Write every point as a folder, not the best alone.", False, bool, _OUTPUT)
+    debug: bool = option_of(EvalConfig, "debug")
+
+    def __post_init__(self) -> None:
+        """Check every value, and what they must agree on.
+
+        Raises:
+            BadInputError: a value is not allowed; names its flag.
+        """
+        object.__setattr__(self, "alphas", _as_texts(self.alphas))
+        super().__post_init__()
+        self.points  # noqa: B018  # refused here if they cannot be used
+        self.ends  # noqa: B018
+        check_model(self.activation, self.force, self.device)
+        if self.has_benchmarks:
+            self.evaluation()
+        given = [name for name in _NEED_A_BENCHMARK if getattr(self, name) is not None]
+        if given and not self.has_benchmarks:
+            raise BadInputError(f"{flag_of(given[0])} {getattr(self, given[0])}: goes with a benchmark only")
 
     @cached_property
     def ends(self) -> tuple[ModelChoice, ModelChoice]:
@@ -155,11 +128,6 @@ class InterpolateConfig:
     def label(self) -> str:
         """What people call the line between the two."""
         return "..".join(end.label for end in self.ends)
-
-    @property
-    def has_benchmarks(self) -> bool:
-        """Whether points are evaluated at all."""
-        return any(getattr(self, name) for name in DATA_FIELDS)
 
     @property
     def out_dir(self) -> Path:

@@ -15,11 +15,11 @@ from evaluation.report.columns import Record
 from evaluation.report.outcome import print_table
 from evaluation.results.predictions_file import predictions_path, read_predictions
 from evaluation.results.result import file_name
-from evaluation.results.whole_file import write_whole
 from release.interpolate.choice import Choice, Line, Point, lines_of
 from release.interpolate.config import InterpolateConfig, digits
 from release.interpolate.page import write_page
 from taxonomy.errors import BadInputError
+from taxonomy.whole_file import write_whole
 
 _LOG = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ import evaluation.report
 from evaluation.report import words
 from evaluation.report.figures import NUM_COLOURS
 from evaluation.report.page_data import as_script_data
-from evaluation.results.whole_file import write_whole
 from release.interpolate.config import digits
+from taxonomy.whole_file import write_whole
 
 FILE_NAME = "sweep.html"
 

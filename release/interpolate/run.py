@@ -22,7 +22,6 @@ from evaluation.record import origin_of
 from evaluation.report.columns import Record
 from evaluation.results.published_lines import append_line, published_metrics
 from evaluation.results.result import earlier_result
-from evaluation.results.whole_file import write_whole
 from evaluation.run_config import check_tasks, options_of
 from evaluation.run_options import RunOptions
 from inference.leftovers import sweep
@@ -37,6 +36,7 @@ from release.interpolate.config import CACHE, CONFIG_FILE, RESULTS, InterpolateC
 from release.interpolate.ends import Ends, open_ends
 from release.interpolate.outcome import SWEEP_FILE, print_folders, write_outcome
 from release.interpolate.page import FILE_NAME as PAGE_FILE
+from taxonomy.whole_file import write_whole
 
 
 def run_config(config: InterpolateConfig, benchmarks: Sequence[Benchmark] | None = None) -> list[Point]:

@@ -73,12 +73,12 @@ def test_without_the_peer_there_is_no_ratio():
     assert len(found) == 3 and all(one.is_met and not one.goal for one in found)
 
 
-def test_fast_pixels_are_a_flag_of_ours_alone_and_the_table_says_so(tmp_path):
-    world = predict.World(tmp_path, [tmp_path / "1.jpg"], tmp_path, tmp_path, tmp_path, own_flags=["--fast-pixels"])
-    assert [world.command(side, HOLLOW, 1).count("--fast-pixels") for side in (OURS, PEER)] == [1, 0]
-    assert parse(["--work", "x", "--fast-pixels"]).fast_pixels
+def test_resize_is_a_flag_of_ours_alone_and_the_table_says_so(tmp_path):
+    world = predict.World(tmp_path, [tmp_path / "1.jpg"], tmp_path, tmp_path, tmp_path, own_flags=["--resize", "fast"])
+    assert [world.command(side, HOLLOW, 1).count("fast") for side in (OURS, PEER)] == [1, 0]
+    assert parse(["--work", "x", "--resize", "fast"]).resize == "fast"
     found = figures_of(runs({OURS: 0.1, PEER: 0.1}, HOLLOW) + runs({OURS: 0.1, PEER: 0.1}, FULL), {}, world.own_flags)
-    assert [one.what.split(":")[0] for one in found if ":" in one.what] == 3 * [PEER, "taxaflow --fast-pixels"]
+    assert [one.what.split(":")[0] for one in found if ":" in one.what] == 3 * [PEER, "taxaflow --resize fast"]
 
 
 def test_answers_of_both_sides_are_read_and_compared(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.settings import command_line
-from evaluation.settings.option import flag_of, nearest, option, options
+from evaluation.settings.option import Settings, flag_of, nearest, option, options
 from evaluation.settings.path_checks import check_can_be_made, check_file
 from taxonomy.errors import BadInputError
 from trainer.settings.flags import FLAGS
@@ -23,7 +23,7 @@ _HOST_PORT = re.compile(r"[^\s/]+:\d+")
 
 
 @dataclass(frozen=True)
-class TuneConfig:
+class TuneConfig(Settings):
     """Every setting of a search, checked when it is made; a field is its flag's name with _ for -."""
 
     recipe: str | None = option("A built-in recipe or a TOML file; trial 0 has its values.", None, str, _SEARCH)
@@ -80,8 +80,7 @@ class TuneConfig:
         Raises:
             BadInputError: a value is not allowed; names its flag.
         """
-        for name, one in options(TuneConfig).items():
-            object.__setattr__(self, name, one.checked(flag_of(name), getattr(self, name)))
+        super().__post_init__()
         for name in ("recipe", "train_data", "out"):
             if getattr(self, name) is None:
                 raise BadInputError(f"{flag_of(name)} is missing; --help shows an example")

@@ -1,7 +1,6 @@
 """A search made ready: flags, recipe and dataset are checked before Ray starts and before anything is written."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from evaluation.benchmarks.shards import open_shards
 from taxonomy.errors import BadInputError
+from taxonomy.manifest import read_manifest
 from trainer.settings import config as train_settings
 from trainer.settings.config import TrainConfig
 from trainer.tuning.config import TuneConfig
@@ -113,9 +113,9 @@ def prepare(config: TuneConfig, trainers: Sequence[str]) -> Search:
     base = train_settings.load([*given, *trainers])
     if base.val_data is not None:
         raise BadInputError(f"--recipe {config.recipe}: val_data is not supported: trials are chosen on the val split")
-    manifest = _checked_manifest(config)
+    num_pairs = _num_pairs(config)
     check_machines(config)
-    schedule = make_schedule(config, base, manifest)
+    schedule = make_schedule(config, base, num_pairs)
     space = make_space(config, dataclasses.asdict(base))
     save_steps = min(base.save_steps or schedule.total_steps, -(-schedule.total_steps // _MIN_CHECKPOINTS))
     changes = {"zeroshot_frequency": schedule.epochs_between, "save_steps": save_steps, "keep_last": 1}
@@ -125,13 +125,12 @@ def prepare(config: TuneConfig, trainers: Sequence[str]) -> Search:
     return search
 
 
-def _checked_manifest(config: TuneConfig) -> Mapping[str, Any]:
-    """The manifest of a dataset that has all that a search needs."""
+def _num_pairs(config: TuneConfig) -> int:
+    """The training pairs of a dataset that has all that a search needs."""
     for split in _SPLITS:
         try:
-            open_shards(config.manifest, split)
+            open_shards(config.manifest, split, "--train-data")
         except BadInputError as error:
-            words = str(error).replace("--shards", "--train-data", 1)
-            why = "trials are chosen on val, the best is compared on test"
-            raise BadInputError(words if split not in words else f"{words}; {why}") from error
-    return json.loads(config.manifest.read_bytes())
+            why = "; trials are chosen on val, the best is compared on test" if split in str(error) else ""
+            raise BadInputError(f"{error}{why}") from error
+    return sum(shard.num_samples for shard in read_manifest(config.manifest, "--train-data").shards("train"))

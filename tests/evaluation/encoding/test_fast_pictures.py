@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import resource
 import subprocess
 import sys
 
@@ -127,6 +128,15 @@ def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch):
     monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *given, **more: pytest.fail("decoded"))
     with pytest.raises(UnreadableImageError, match="decompression bomb"):
         fast_picture(REFUSED["bomb"], SIZE)
+
+
+@pytest.mark.parametrize("picture", [eval_picture, fast_picture])
+@pytest.mark.parametrize(("width", "height"), [(65_500, 1), (1, 65_500)])
+def test_a_picture_too_thin_to_be_resized_is_refused_in_little_memory(picture, width, height):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UnreadableImageError, match="too long and thin"):
+        picture(jpeg(1, width, height), 224)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

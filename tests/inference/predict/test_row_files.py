@@ -1,5 +1,6 @@
 """Files of rows: whole or not there, nothing left behind, UTF-8 everywhere."""
 
+import csv
 import gc
 import io
 import os
@@ -96,3 +97,12 @@ def test_a_reader_that_has_seen_enough_ends_the_command_quietly(folder):
         env=os.environ | {"PYTHONPATH": str(PROJECT), "PROGRAM": program},
     )
     assert (ended.stdout.count("\n"), ended.stderr) == (2, "")
+
+
+def test_any_name_is_one_field_of_one_line(tmp_path):
+    names = ["a\rb.jpg", 'c"d.jpg', "e,f.jpg", "g\nh.jpg", "i\r\nj.jpg", " k.jpg"]
+    with row_file(tmp_path / "out.csv", "csv") as write:
+        write([(name, *ROW[1:]) for name in names])
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["picture"] for row in csv.DictReader(file)] == names
+    assert (tmp_path / "out.csv").read_bytes().count(b"\r\n") == 1  # of the one name

@@ -49,22 +49,11 @@ def start_with(folder: Path, arguments: Sequence[str]) -> subprocess.Popen[str]:
     """The command with these arguments as a process of its own, which runs in this folder."""
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": f"{PROJECT}{os.pathsep}{_plain_jsonschema(folder)}",
+        "PYTHONPATH": str(PROJECT),
     }
     command = [sys.executable, "-m", "taxaflow", "tune", *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
-
-
-def _plain_jsonschema(folder: Path) -> Path:
-    """A folder of modules with which jsonschema does not find a parser of addresses that JupyterLab brings along.
-
-    Ray imports jsonschema in all of its eight processes, where that parser would take 2 s to build its grammar.
-    """
-    modules = folder / "modules"
-    modules.mkdir(exist_ok=True)
-    (modules / "rfc3987_syntax.py").write_text('raise ImportError("not for tests")\n')
-    return modules
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:

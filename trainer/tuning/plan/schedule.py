@@ -1,8 +1,7 @@
 """How long a trial is, when it is measured, and at which rungs one that is behind is stopped. No Ray here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from taxonomy.errors import BadInputError
 from trainer.settings.config import TrainConfig
@@ -27,13 +26,12 @@ class Schedule:
     rungs: tuple[int, ...]
 
 
-def make_schedule(config: TuneConfig, base: TrainConfig, manifest: Mapping[str, Any]) -> Schedule:
-    """The schedule of trials of these settings on this dataset.
+def make_schedule(config: TuneConfig, base: TrainConfig, num_pairs: int) -> Schedule:
+    """The schedule of trials of these settings on a dataset with this number of training pairs.
 
     Raises:
         BadInputError: the dataset has fewer pairs than a step takes, nothing would be measured, or no rung fits.
     """
-    num_pairs = sum(shard["num_samples"] for shard in manifest["splits"].get("train") or ())
     global_batch = base.batch_size * base.accum_freq * base.nproc
     steps_per_epoch = num_pairs // global_batch
     if steps_per_epoch == 0:

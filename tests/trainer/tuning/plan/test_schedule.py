@@ -13,8 +13,7 @@ BASE = TrainConfig(train_data="manifest.json", batch_size=10, epochs=1000, max_s
 
 
 def schedule(num_pairs: int, base: TrainConfig = BASE, **changes):
-    manifest = {"splits": {"train": [{"num_samples": num_pairs - 3}, {"num_samples": 3}]}}
-    return make_schedule(config(**changes), base, manifest)
+    return make_schedule(config(**changes), base, num_pairs)
 
 
 def test_rungs_grow_by_the_factor_and_end_before_the_last_step():

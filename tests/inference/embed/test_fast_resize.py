@@ -1,4 +1,4 @@
-"""--fast-pixels: other numbers by little, said in the record, and never in one folder with exact ones."""
+"""--resize fast: other numbers by little, said in the record, and never in one folder with exact ones."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.picture_bodies import jpeg
 pytestmark = pytest.mark.torch
 
 EXACT = "jpegs --model local-dir:small --out out"
-FAST = f"{EXACT} --fast-pixels"
+FAST = f"{EXACT} --resize fast"
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_the_record_says_which_pixels():
 
 @pytest.mark.parametrize(
     ("first", "then", "says"),
-    [(EXACT, FAST, "of exact pixels, not of --fast-pixels"), (FAST, EXACT, "made with --fast-pixels")],
+    [(EXACT, FAST, "made without --resize fast"), (FAST, EXACT, "made with --resize fast")],
 )
 def test_a_folder_of_the_other_pixels_is_refused(capsys, first, then, says):
     embed(first)
