@@ -9,6 +9,9 @@ from typing import NoReturn
 
 from taxonomy.errors import TaxaflowError
 
+_KILLED_WORKER = "DataLoader worker (pid"
+"""How torch's RuntimeError begins, which its handler of SIGCHLD raises wherever the program is just then."""
+
 
 class ending:
     """Turn exceptions into one line on stderr and the documented exit code; --debug adds the trace.
@@ -67,6 +70,8 @@ def last_words(error: BaseException) -> tuple[str, int]:
         line, code = "interrupted; run the same command again to go on", 130
     elif isinstance(error, TaxaflowError):
         line, code = str(error), error.exit_code
+    elif str(error).startswith(_KILLED_WORKER):
+        line, code = "a process that decodes pictures was killed, often for want of memory; give fewer --workers", 1
     else:
         line, code = f"{type(error).__name__}: {_first_line(error)} (--debug shows the trace)", 1
     return f"taxaflow: {line}", code

@@ -82,7 +82,7 @@ def picture_batches(
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # else the loader takes its seed from torch's own generator
     )
-    yield from _checked(_loaded(loader))
+    yield from _checked(loader)
 
 
 def streamed_batches(
@@ -109,22 +109,7 @@ def streamed_batches(
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),
     )
-    yield from _checked(_loaded(loader))
-
-
-def _loaded(loader: DataLoader) -> Iterator["_Made"]:
-    """The batches of worker processes.
-
-    Raises:
-        WorkFailedError: one of these was killed.
-    """
-    try:
-        yield from loader
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker (pid"):
-            raise
-        why = "a process that decodes pictures was killed, often for want of memory; give fewer --workers"
-        raise WorkFailedError(f"{why}, and run again: {' '.join(str(error).split())}") from error
+    yield from _checked(loader)
 
 
 def _in_threads(batches: Iterable[Sequence[tuple[int, Source]]], how: Preprocess) -> Iterator[PictureBatch]:

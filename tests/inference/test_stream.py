@@ -4,7 +4,6 @@ import errno
 import io
 import itertools
 import os
-import signal
 import sys
 import threading
 import time
@@ -125,18 +124,6 @@ def test_an_endless_list_is_taken_a_few_batches_ahead(pictures, encoder, num_wor
     batches.close()
     assert next(taken) <= 2 * (5 + 2 * max(num_workers, 1) + 1)
     assert not [one for one in threading.enumerate() if one.name.startswith("decode")]
-
-
-@dataclass(frozen=True)
-class Killer:
-    def __call__(self) -> bytes:
-        os.kill(os.getpid(), signal.SIGKILL)
-        return b""
-
-
-def test_a_killed_worker_is_said_in_one_line(pictures, encoder):
-    with pytest.raises(WorkFailedError, match=r"^a process that decodes pictures was killed.*--workers.*$"):
-        list(embedded([*pictures, Picture("killer", Killer())], encoder, 4, num_workers=1))
 
 
 @dataclass(frozen=True)
