@@ -76,5 +76,8 @@ print(*faults)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other mallocs keep memory as they like")
 def test_passes_on_the_cpu_take_the_memory_of_the_one_before():
     done = subprocess.run([sys.executable, "-c", _FAULTS], cwd=PROJECT, capture_output=True, text=True, check=True)
-    faults = [int(word) for word in done.stdout.split()]  # the heap grows for two turns at most, then is large enough
-    assert max(faults[3:]) < 500, faults  # one layer's output is 4,096 pages
+    first, *later = [int(word) for word in done.stdout.split()]
+    assert sum(later) < first, (
+        first,
+        later,
+    )  # all of them together: the heap may have to grow once more, not each time
