@@ -76,8 +76,5 @@ print(*faults)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other mallocs keep memory as they like")
 def test_passes_on_the_cpu_take_the_memory_of_the_one_before():
     done = subprocess.run([sys.executable, "-c", _FAULTS], cwd=PROJECT, capture_output=True, text=True, check=True)
-    first, *later = [int(word) for word in done.stdout.split()]
-    assert sum(later) < first, (
-        first,
-        later,
-    )  # all of them together: the heap may have to grow once more, not each time
+    faults = [int(word) for word in done.stdout.split()]  # the heap grows for two turns at most, then is large enough
+    assert sum(faults[3:]) < 2 * 4096, faults  # one layer's output, for which it may grow once more, is 4,096 pages
