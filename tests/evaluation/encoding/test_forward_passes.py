@@ -65,7 +65,7 @@ class Layers:
 faults = []
 image_NSSC = torch.zeros(4 * CPU_PICTURES, 4, 4, 3, dtype=torch.uint8)
 torch.set_num_threads(1)
-for _ in range(6):
+for _ in range(40):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     encode_in_passes(Layers(), image_NSSC)
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
@@ -76,5 +76,7 @@ print(*faults)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other mallocs keep memory as they like")
 def test_passes_on_the_cpu_take_the_memory_of_the_one_before():
     done = subprocess.run([sys.executable, "-c", _FAULTS], cwd=PROJECT, capture_output=True, text=True, check=True)
-    faults = [int(word) for word in done.stdout.split()]  # the heap grows for two turns at most, then is large enough
-    assert sum(faults[3:]) < 2 * 4096, faults  # one layer's output, for which it may grow once more, is 4,096 pages
+    faults = [int(word) for word in done.stdout.split()][10:]  # until then the heap grows to what a pass needs
+    assert sum(faults) < 8 * 4096, (
+        faults
+    )  # one layer's output is 4,096 pages; given back, some come anew in most passes
