@@ -8,6 +8,8 @@ what can be read: the same pictures are refused, for the same reasons.
 Shapes: H, W height and width of the decoded picture, S side of the result.
 """
 
+from contextlib import suppress
+
 import numpy as np
 import simplejpeg
 import torch
@@ -37,15 +39,13 @@ def fast_picture(
     Raises:
         UnreadableImageError: as `eval_picture`.
     """
-    try:
+    with suppress(ValueError):  # no JPEG, or a damaged one
         header_height, header_width, colours, _ = simplejpeg.decode_jpeg_header(encoded)
         full = int(header_width), int(header_height)
         fitted = fitted_size(*full, size, resize_mode)
         if colours in _COLOURS and full[0] * full[1] <= MOST_PIXELS and min(fitted) > 0:
             pixel_HWC, factor = _decoded(encoded, full, fitted)
             return _centred(_resized(pixel_HWC, factor, full, fitted, interpolation), size)
-    except ValueError:
-        pass  # no JPEG, or a damaged one
     return eval_picture(encoded, size, interpolation, resize_mode)
 
 

@@ -62,7 +62,7 @@ class EvalConfig(BenchmarkSettings):
     )
 
     batch_size: int = option("Pictures of one forward pass.", 64, int, _RUN, least=1)
-    workers: int = option("Processes that decode pictures; 0: this one.", 2, int, _RUN, least=0)
+    workers: int = option("Processes that decode pictures; 0: threads of this one.", 2, int, _RUN, least=0)
     device: str | None = option_of(ModelSettings, "device", group=_RUN)
     nproc: int = option(
         "Processes to start on this machine; torchrun -m evaluation does the same.", 1, int, _RUN, least=1
