@@ -76,7 +76,7 @@ def _read(path: Path) -> Mapping[str, Any] | None:
 
 def _benchmark(manifest: Path) -> Benchmark:
     """The test split without roll-ups, as the trainer takes the val split."""
-    benchmark = open_shards(manifest, SPLIT)
+    benchmark = open_shards(manifest, SPLIT, "--train-data")
     return replace(benchmark, rows=replace(benchmark.rows, lineage={}))
 
 
