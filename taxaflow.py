@@ -13,6 +13,7 @@ _FLAGS_OF_ITS_OWN = {"allow_extra_args": True, "ignore_unknown_options": True, "
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # half the time of --help, and it would take [required] for a style
     help="From species observations to vision-language models.",
 )
 app.add_typer(data_cli.app, name="data")
@@ -21,7 +22,7 @@ app.command("doctor")(data_cli.doctor)
 
 @app.command("train", context_settings=_FLAGS_OF_ITS_OWN)
 def train(context: typer.Context) -> None:
-    """Train a CLIP model on shards: taxaflow train --recipe tiny --train-data data/shards/birds/manifest.json."""
+    """Train a CLIP model on shards."""
     from trainer.cli import main as train_main
 
     train_main(context.args)
@@ -29,7 +30,7 @@ def train(context: typer.Context) -> None:
 
 @app.command("eval", context_settings=_FLAGS_OF_ITS_OWN)
 def evaluate(context: typer.Context) -> None:
-    """Evaluate models on benchmarks: taxaflow eval --baseline bioclip --fungi --images-root photos."""
+    """Evaluate models on benchmarks."""
     from evaluation.cli import main as eval_main
 
     eval_main(context.args)
@@ -37,7 +38,7 @@ def evaluate(context: typer.Context) -> None:
 
 @app.command("predict", context_settings=_FLAGS_OF_ITS_OWN)
 def predict(context: typer.Context) -> None:
-    """Name what pictures show: taxaflow predict photos/ --resume demo_output/runs/demo --labels species.csv."""
+    """Name what pictures show."""
     from inference.predict.cli import main as predict_main
 
     predict_main(context.args)
@@ -45,7 +46,7 @@ def predict(context: typer.Context) -> None:
 
 @app.command("embed", context_settings=_FLAGS_OF_ITS_OWN)
 def embed(context: typer.Context) -> None:
-    """Embeddings of pictures: taxaflow embed photos/ --resume demo_output/runs/demo --out embeddings."""
+    """Embeddings of pictures."""
     from inference.embed.cli import main as embed_main
 
     embed_main(context.args)
@@ -53,7 +54,7 @@ def embed(context: typer.Context) -> None:
 
 @app.command("tune", context_settings=_FLAGS_OF_ITS_OWN)
 def tune(context: typer.Context) -> None:
-    """Search lr, betas and weight decay: taxaflow tune --recipe tiny --train-data MANIFEST --trials 20 --out tuned."""
+    """Search lr, betas and weight decay."""
     from trainer.tuning.cli import main as tune_main
 
     tune_main(context.args)
@@ -61,7 +62,7 @@ def tune(context: typer.Context) -> None:
 
 @app.command("export", context_settings=_FLAGS_OF_ITS_OWN)
 def export(context: typer.Context) -> None:
-    """A model for others, with its card: taxaflow export --resume demo_output/runs/demo --out released."""
+    """A model for others, with its card."""
     from release.export.cli import main as export_main
 
     export_main(context.args)
@@ -69,7 +70,7 @@ def export(context: typer.Context) -> None:
 
 @app.command("convert", context_settings=_FLAGS_OF_ITS_OWN)
 def convert(context: typer.Context) -> None:
-    """Published weights into a folder that is safe to load: taxaflow convert bt-clip-o.pt --model ViT-B-16 ..."""
+    """Published weights into a folder that is safe to load."""
     from release.convert.cli import main as convert_main
 
     convert_main(context.args)
@@ -77,7 +78,7 @@ def convert(context: typer.Context) -> None:
 
 @app.command("interpolate", context_settings=_FLAGS_OF_ITS_OWN)
 def interpolate(context: typer.Context) -> None:
-    """Average two models' weights: taxaflow interpolate --from FIRST --to runs/demo --alphas 0 0.25 0.5 0.75 1 ..."""
+    """Average two models' weights."""
     from release.interpolate.cli import main as interpolate_main
 
     interpolate_main(context.args)

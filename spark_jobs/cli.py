@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -141,7 +142,7 @@ def status(
     config: Annotated[Path | None, typer.Option(help="TOML file with root and dataset as keys.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
 ) -> None:
-    """Tables, versions, outcomes and shards done; works while a download runs. Needs no Java.
+    """Tables, versions, outcomes and shards done. Works while a download runs; needs no Java.
 
     Example: taxaflow data status --root data
     """
@@ -157,7 +158,7 @@ def run_all(
     config: Annotated[Path, typer.Option(help="TOML with the tables ingest, count, select, download, label.")],
     debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
 ) -> None:
-    """Run all steps of a pipeline file, one after the other, in one Spark session.
+    """Run all steps of a pipeline file in one Spark session.
 
     Example: taxaflow data run --config pipeline.toml
     """
@@ -172,7 +173,7 @@ def doctor(
     config: Annotated[Path | None, typer.Option(help="TOML file with root as key.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
 ) -> None:
-    """Check Java, Spark, Delta, torch, GPU and disk, and say what to do.
+    """Check Java, Spark, Delta, torch, GPU and disk. Says what to do.
 
     Example: taxaflow doctor --root data
     """
@@ -184,7 +185,7 @@ def doctor(
 
 def run_script(command: Callable[..., None]) -> None:
     """Run one command as the whole program: what a job file's main() does."""
-    script = typer.Typer(add_completion=False)
+    script = typer.Typer(add_completion=False, rich_markup_mode=None)
     script.command()(command)
     main(script)
 
@@ -205,6 +206,9 @@ def _end_usage(error: BaseException) -> NoReturn:
         raise SystemExit(error.exit_code)
     if isinstance(error, typer.Abort):
         end(KeyboardInterrupt())
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error, file=sys.stderr)
+        raise SystemExit(2)
     if message := getattr(error, "format_message", None):
         end(BadInputError(f"{message()}; --help shows the flags"))
     end(error)

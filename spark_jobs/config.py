@@ -198,7 +198,7 @@ def _column_pairs(columns: str | Mapping[str, str]) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class CountConfig:
-    """photos -> species_counts, category_counts and the page reports/taxa.html."""
+    """photos -> species_counts, category_counts, reports/taxa.html."""
 
     lock_name: ClassVar[str] = "species_counts"
     creates_root: ClassVar[bool] = False
@@ -217,7 +217,7 @@ class CountConfig:
 
 @dataclass(frozen=True)
 class SelectConfig:
-    """photos -> selections: which photo goes to train, val or test, or why to none."""
+    """photos -> selections: the split of each photo, or why none."""
 
     lock_name: ClassVar[str] = "selections"
     creates_root: ClassVar[bool] = False
@@ -344,7 +344,7 @@ class DownloadConfig:
 
 @dataclass(frozen=True)
 class RetryConfig(DownloadConfig):
-    """Ask again for the photos of a dataset whose last failure was temporary, or for some of them."""
+    """Ask again for photos whose last failure was temporary. --only asks for some of them."""
 
     job: ClassVar[str] = "retry"
 

@@ -12,7 +12,7 @@ from taxonomy.errors import BadInputError
 
 @dataclass(frozen=True)
 class FetchConfig:
-    """A CSV with photo URLs -> checked pictures in a folder, and fetched.csv with a status per row; needs no Java."""
+    """A CSV with photo URLs -> checked pictures and fetched.csv. It has a status per row; needs no Java."""
 
     csv: Path = option("The CSV; with a column photo_id pictures are named by it, else by a hash of their URL.")
     out: Path = option("Folder for the pictures and fetched.csv; made where it is missing.")

@@ -59,6 +59,22 @@ def test_help_is_there_at_once():
     assert min(measured) < 0.3, measured  # CPU time, the least of some: other work on the machine does not count
 
 
+@pytest.mark.parametrize("group", [(), ("data",)])
+def test_a_group_alone_lists_its_commands_each_on_one_whole_line(group):
+    done = taxaflow(*group)
+    assert (done.returncode, done.stdout) == (2, "")
+    commands = done.stderr.split("Commands:\n")[1].rstrip("\n").splitlines()
+    assert len(commands) >= 9
+    for line in commands:
+        assert re.fullmatch(r"  [a-z]+ +\S.*\.", line) and not line.endswith("...")
+
+
+def test_help_says_what_is_required_and_the_defaults():
+    shown = re.sub(r"\s+", " ", taxaflow("data", "count", "--help").stdout)
+    assert "--root PATH The folder where all data lives. [required]" in shown
+    assert "count as rare. [default: 30]" in shown
+
+
 def test_help_imports_nothing_heavy():
     code = "import sys, taxaflow; print([m for m in ('pyspark','pandas','pyarrow','deltalake') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
