@@ -50,6 +50,7 @@ if [ ! -x .venv/bin/python ]; then
     "$python" -m venv .venv
 fi
 say 'installing pinned packages into .venv (a minute or two the first time)'
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[spark,train,eval,export,tune,dev]'
+# --no-compile: Python compiles what is used when it is used; all of it takes a minute
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[spark,train,eval,export,tune,dev]'
 .venv/bin/python -m spark_jobs.set_up
 touch .venv/.set-up-done

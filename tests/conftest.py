@@ -20,7 +20,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads wait for each othe
 SMALL_SPARK = {
     "spark.master": "local[2]",
     "spark.sql.shuffle.partitions": "2",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # tiny data: compile little
+    "spark.buffer.pageSize": "1m",  # else every small join and sort takes, and zeroes, 16 MB and more
+    # tiny data: compile little, and keep it (the space for that compiler alone is 48 MB)
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC",
 }
 """Settings of Spark for small data, for the session of the tests and for processes they start."""
 
