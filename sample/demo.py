@@ -51,8 +51,8 @@ def run_demo(root: Path) -> None:
             run_command(command)
         for command in dataset_commands(root, write_drawn_photos(root), base_url):
             run_command(command)
-    for dataset in ("demo", "sample"):
-        python(["-m", "sample.open_shards", str(root / "shards" / dataset / "manifest.json")])
+    manifests = [str(root / "shards" / dataset / "manifest.json") for dataset in ("demo", "sample")]
+    python(["-m", "sample.open_shards", *manifests])
     train(root)
     evaluate(root)
     print_outcome(root, time.monotonic() - started)

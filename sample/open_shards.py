@@ -1,4 +1,4 @@
-"""Open a dataset's shards with the webdataset library and print what is in them: `python -m sample.open_shards`."""
+"""Open the shards of datasets with the webdataset library and print what is in them."""
 
 import argparse
 import io
@@ -14,10 +14,16 @@ from taxonomy.ranks import RANKS
 
 
 def main() -> None:
+    """Show what is in the shards of every dataset."""
+    parser = argparse.ArgumentParser(description="Read the shards of datasets with webdataset.")
+    parser.add_argument("manifests", type=Path, nargs="+", metavar="ROOT/shards/DATASET/manifest.json")
+    for path in parser.parse_args().manifests:
+        print(f"{path.parent.name}:")
+        show(path)
+
+
+def show(manifest_path: Path) -> None:
     """Count the samples of every split and show the first one of each."""
-    parser = argparse.ArgumentParser(description="Read a dataset's shards with webdataset.")
-    parser.add_argument("manifest", type=Path, help="ROOT/shards/<dataset>/manifest.json")
-    manifest_path = parser.parse_args().manifest
     manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
     for split, shards in manifest["splits"].items():
         urls = [str(manifest_path.parent / shard["file"]) for shard in shards]

@@ -94,7 +94,7 @@ def test_every_command_is_printed_behind_a_dollar_sign(first_run: Demo):
     assert [name for name, _ in first_run.data_steps] == [*CHANGING_STEPS, "status"]
     modules = [words[2] for words, _ in first_run.commands if words[:2] == ["python", "-m"]]
     reader, writer = "sample.open_shards", "sample.write_heldout"
-    assert modules == ["sample.draw_specimens", "sample.photo_server", reader, reader, writer]
+    assert modules == ["sample.draw_specimens", "sample.photo_server", reader, writer]
     others = [words[1] for words, _ in first_run.commands if words[0] == "taxaflow" and words[1] != "data"]
     assert others == ["train", "eval", "report"]
     assert len(first_run.commands) == len(CHANGING_STEPS) + 1 + len(modules) + len(others)
