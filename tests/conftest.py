@@ -17,6 +17,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads wait for each other busily where the tests are many
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a script's background: processes would not hear Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SMALL_SPARK = {
     "spark.master": "local[2]",
     "spark.sql.shuffle.partitions": "2",
