@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from evaluation.encoding.encoder import OpenClipEncoder
-from evaluation.encoding.forward_passes import CPU_PICTURES, encode_in_passes
+from evaluation.encoding.forward_passes import CPU_PICTURES, encode_in_passes, pictures_of_a_pass
 from evaluation.model import ModelRequest
 from evaluation.open_encoder import open_encoder
 from tests.conftest import PROJECT
@@ -41,6 +41,24 @@ def test_the_cpu_gets_few_pictures_at_a_time_and_the_rows_are_the_same(encoder, 
     assert torch.equal(encode_in_passes(encoder, image_NSSC), found)
 
 
+@pytest.mark.parametrize(
+    ("tokens", "width", "num"),
+    [(197, 768, 8), (257, 1024, 7), (257, 1280, 6), (577, 768, 4), (2**11, 2**11, 1)],
+    ids=["ViT-B-16", "ViT-L-14", "ViT-H-14", "ViT-B-16 at 384 px", "larger than any"],
+)
+def test_a_pass_is_as_large_as_memory_that_is_kept_allows(tokens, width, num):
+    model = torch.nn.Module()
+    model.visual = torch.nn.Module()
+    model.visual.positional_embedding = torch.nn.Parameter(torch.zeros(tokens, width))
+    assert pictures_of_a_pass(model) == num
+    assert num == 1 or num * tokens * 4 * width * 4 < 2**25
+    assert num == CPU_PICTURES or (num + 1) * tokens * 4 * width * 4 >= 2**25
+
+
+def test_of_a_model_of_another_kind_a_pass_has_few_pictures():
+    assert 1 < pictures_of_a_pass(torch.nn.Identity()) < CPU_PICTURES
+
+
 def test_other_encoders_get_all_at_once():
     class Other:
         def encode_images(self, image_NHWC):
@@ -52,18 +70,20 @@ def test_other_encoders_get_all_at_once():
 
 _FAULTS = """
 import resource, torch
-from evaluation.encoding.forward_passes import CPU_PICTURES, encode_in_passes
+from evaluation.encoding.forward_passes import encode_in_passes, pictures_of_a_pass
+
+NUM = pictures_of_a_pass(None)
 
 class Layers:
     device = torch.device("cpu")
     def encode_images(self, image_NHWC):
-        inner = torch.zeros(len(image_NHWC), 4 * 2**20 // CPU_PICTURES)  # 16 MB, as one layer's output after the other
+        inner = torch.zeros(len(image_NHWC), 4 * 2**20 // NUM)  # 16 MB, as one layer's output after the other
         for _ in range(8):
             inner = inner + 1
         return inner[:, :2]
 
 faults = []
-image_NSSC = torch.zeros(4 * CPU_PICTURES, 4, 4, 3, dtype=torch.uint8)
+image_NSSC = torch.zeros(4 * NUM, 4, 4, 3, dtype=torch.uint8)
 torch.set_num_threads(1)
 for _ in range(40):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
