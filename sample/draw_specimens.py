@@ -14,8 +14,6 @@ import io
 import json
 import math
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -94,15 +92,10 @@ def draw_specimens(out: Path, seed: int = 42, limit: int | None = None) -> int:
     specimens = list_specimens(seed, limit)
     _claim(out, {"seed": seed, "limit": limit, "style": DRAWING_STYLE, "pillow": PIL.__version__})
     missing = [s for s in specimens if not _picture_path(out, s).exists()]
-    with ProcessPoolExecutor() as pool:
-        for _ in pool.map(partial(_draw, out, seed), missing, chunksize=8):
-            pass
+    for specimen in missing:
+        write_whole(_picture_path(out, specimen), encode_picture(specimen, seed))
     write_whole(out / "photos.csv", csv_bytes(specimens))
     return len(missing)
-
-
-def _draw(out: Path, seed: int, specimen: Specimen) -> None:
-    write_whole(_picture_path(out, specimen), encode_picture(specimen, seed))
 
 
 def _picture_path(out: Path, specimen: Specimen) -> Path:
